@@ -1,0 +1,60 @@
+# svtree: two commands to start with: `make run` and `make test`.
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+JOBS ?= 4
+# A fresh process each: what a Makefile exports must not reach the programs under test.
+unexport MAKEFLAGS MAKELEVEL MFLAGS
+
+.PHONY: help run test test-ci lint format bench docs clean tools
+.DEFAULT_GOAL := help
+
+help:
+	@echo 'make run    bring up a demonstration tree in demo/ and show it (ONCE=1: end after the demonstration)'
+	@echo 'make test   lint, unit, property and whole-tree tests'
+	@echo 'make lint   ruff, mypy --strict, import contracts'
+	@echo 'make bench  benchmarks beside the originals, as ratios'
+	@echo 'make docs   manual pages into build/man'
+	@echo 'make clean  remove what the others made'
+
+$(BIN)/.made: pyproject.toml svtree/registry.py packaging/hatch_build.py
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo 'svtree: fatal: Python 3.11 or later is needed as "$(PYTHON)": apt-get install python3' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo 'svtree: fatal: Python has no venv here: apt-get install python3-venv' >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo 'svtree: installing into $(VENV) ...'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) -e '.[dev]' || \
+	  { echo 'svtree: fatal: pip could not install the requirements of pyproject.toml into $(VENV)' >&2; exit 1; }
+	@touch $@
+
+run: $(BIN)/.made
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/svtree demo $(if $(ONCE),--once) demo
+
+test: $(BIN)/.made tools lint
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(PYTEST_FLAGS)
+
+lint: $(BIN)/.made
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(BIN)/.made
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# On CI the originals and real clients are installed, so that no comparison is skipped there.
+tools:
+	@if [ "$$CI" = true ]; then sh tests/oracle/install.sh; fi
+
+bench: $(BIN)/.made
+	@for each in bench/bench_*.py; do PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python $$each || exit 1; done
+
+docs: $(BIN)/.made
+	$(BIN)/python docs/build.py build/man
+
+clean:
+	rm -rf build dist demo .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

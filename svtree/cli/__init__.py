@@ -1,0 +1,1 @@
+"""The `svtree` command: one module per verb."""

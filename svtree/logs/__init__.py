@@ -1,0 +1,1 @@
+"""Never losing a line: multilog, syslog writers and receivers."""

@@ -1,0 +1,1 @@
+"""One thin file per program: its usage text, its options, its `main`."""

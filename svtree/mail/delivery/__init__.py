@@ -1,0 +1,1 @@
+"""Delivery: local, remote, and the two spawners."""

@@ -1,0 +1,1 @@
+"""Injection: completing a header and handing the message to the queue."""

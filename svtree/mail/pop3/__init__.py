@@ -1,0 +1,1 @@
+"""POP3: the protocol machine and the server that drives it."""

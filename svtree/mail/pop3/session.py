@@ -1,0 +1,1 @@
+"""The POP3 server session as a pure machine."""

@@ -1,0 +1,1 @@
+"""The queue: writing messages, the scheduler, the cleaner."""

@@ -1,0 +1,1 @@
+"""SMTP: the protocol machine and the server that drives it."""

@@ -1,0 +1,1 @@
+"""The SMTP server session as a pure machine."""

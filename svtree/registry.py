@@ -1,0 +1,80 @@
+"""Every program, declared once. Nothing else anywhere lists them.
+
+From this are made: the scripts of the wheel, the links of the Debian package, the manual's index, `svtree programs`,
+and the tests that every program has a manual page, a usage text and an import budget.
+"""
+
+from __future__ import annotations
+
+from svtree.formats.record import record
+
+
+@record
+class Program:
+    """A program's name on PATH, the module whose `main` it is, where its manual page stands, and what it is for."""
+
+    name: str
+    module: str
+    section: int
+    suite: str
+    purpose: str
+
+
+def _suite(suite: str, *rows: tuple[str, str, int, str]) -> tuple[Program, ...]:
+    return tuple(Program(name, f"svtree.{module}", section, suite, purpose) for name, module, section, purpose in rows)
+
+
+PROGRAMS = (
+    *_suite("svtree", ("svtree", "cli.main", 8, "make, run and look at a supervised service tree")),
+    *_suite(
+        "daemontools",
+        ("svscan", "supervision.programs.svscan", 8, "supervise every service in a directory"),
+        ("supervise", "supervision.programs.supervise", 8, "supervise one service"),
+        ("svc", "supervision.programs.svc", 8, "send commands to supervised services"),
+        ("svok", "supervision.programs.svok", 8, "tell whether a service is supervised"),
+        ("svstat", "supervision.programs.svstat", 8, "show the status of supervised services"),
+        ("envdir", "supervision.programs.envdir", 8, "run a program with an environment read from files"),
+        ("setuidgid", "supervision.programs.setuidgid", 8, "run a program as an account"),
+        ("envuidgid", "supervision.programs.envuidgid", 8, "run a program with an account's ids in the environment"),
+        ("softlimit", "supervision.programs.softlimit", 8, "run a program with resource limits"),
+        ("pgrphack", "supervision.programs.pgrphack", 8, "run a program in a process group of its own"),
+        ("multilog", "logs.programs.multilog", 8, "write a log to automatically rotated files"),
+    ),
+    *_suite(
+        "ucspi-tcp",
+        ("tcpserver", "tcp.programs.tcpserver", 1, "accept TCP connections and run a program for each"),
+        ("tcprules", "tcp.programs.tcprules", 1, "compile rules for tcpserver"),
+        ("tcprulescheck", "tcp.programs.tcprulescheck", 1, "show what compiled rules do with an address"),
+    ),
+    *_suite(
+        "relay-ctrl",
+        ("relay-ctrl-chdir", "relay.programs.chdir", 8, "open the directory of relay grants for the programs after it"),
+        ("relay-ctrl-allow", "relay.programs.allow", 8, "let the client's address relay for a while"),
+        ("relay-ctrl-check", "relay.programs.check", 8, "set RELAYCLIENT for a client that may relay"),
+        ("relay-ctrl-age", "relay.programs.age", 8, "end the relay grants that have had their time"),
+    ),
+    *_suite(
+        "qmail",
+        ("splogger", "logs.programs.splogger", 8, "write lines to the system log"),
+        ("qmail-smtpd", "mail.programs.qmail_smtpd", 8, "receive mail by SMTP"),
+        ("qmail-popup", "mail.programs.qmail_popup", 8, "read a POP user name and password"),
+        ("checkpassword", "mail.programs.checkpassword", 8, "check a password and become its user"),
+        ("qmail-pop3d", "mail.programs.qmail_pop3d", 8, "give out a Maildir by POP3"),
+        ("qmail-queue", "mail.programs.qmail_queue", 8, "put a message into the queue"),
+        ("qmail-send", "mail.programs.qmail_send", 8, "deliver the messages in the queue"),
+        ("qmail-start", "mail.programs.qmail_start", 8, "start the parts of mail delivery"),
+        ("qmail-lspawn", "mail.programs.qmail_lspawn", 8, "run local deliveries"),
+        ("qmail-rspawn", "mail.programs.qmail_rspawn", 8, "run remote deliveries"),
+        ("qmail-local", "mail.programs.qmail_local", 8, "deliver or forward a message locally"),
+        ("qmail-remote", "mail.programs.qmail_remote", 8, "send a message by SMTP"),
+        ("qmail-clean", "mail.programs.qmail_clean", 8, "remove finished files from the queue"),
+        ("qmail-inject", "mail.programs.qmail_inject", 8, "complete a message and put it into the queue"),
+    ),
+    *_suite(
+        "svtree",
+        ("syslog-receiver", "logs.programs.syslog_receiver", 8, "receive syslog messages where no daemon does"),
+        ("qmail-queued", "mail.programs.qmail_queued", 8, "put messages into the queue for users who may not"),
+    ),
+)
+
+BY_NAME = {program.name: program for program in PROGRAMS}

@@ -1,0 +1,1 @@
+"""POP-before-SMTP: who may relay, and until when."""

@@ -1,0 +1,1 @@
+"""The only room that knows the kernel: processes, descriptors, signals, files, sockets, clocks and the event loop."""

@@ -1,0 +1,161 @@
+"""The event loop: descriptors, deadlines, signals and the deaths of processes, in one thread.
+
+Not asyncio: the supervisor and tcpserver start processes, tcpserver forks, and both want to know exactly what runs
+when. A callback never blocks; what takes time is a process of its own with a deadline.
+"""
+
+from __future__ import annotations
+
+import heapq
+import os
+import select
+import signal
+from typing import TYPE_CHECKING, Final
+
+from svtree.system.clock import SYSTEM
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from svtree.system.clock import Clock
+
+READ: Final = select.EPOLLIN
+WRITE: Final = select.EPOLLOUT
+GONE: Final = select.EPOLLHUP | select.EPOLLERR
+
+
+class Timer:
+    """A callback that is due at a moment of the loop's monotonic clock, until it is cancelled."""
+
+    __slots__ = ("action", "due")
+
+    def __init__(self, due: float, action: Callable[[], None]) -> None:
+        """`due` is in seconds of the loop's clock."""
+        self.due = due
+        self.action: Callable[[], None] | None = action
+
+    def cancel(self) -> None:
+        """Never call it; safe to say twice, and after it has been called."""
+        self.action = None
+
+    def __lt__(self, other: Timer) -> bool:
+        """Earlier first."""
+        return self.due < other.due
+
+
+class Loop:
+    """Waits for what was asked for and calls back, until `stop`."""
+
+    def __init__(self, clock: Clock = SYSTEM) -> None:
+        """Opens an epoll descriptor; `close` gives back everything."""
+        self.clock = clock
+        self._poll = select.epoll()
+        self._callbacks: dict[int, Callable[[int], None]] = {}
+        self._timers: list[Timer] = []
+        self._running = False
+        self._signals: dict[int, Callable[[], None]] = {}
+        self._previous: dict[int, object] = {}
+        self._wakeup: tuple[int, int] | None = None
+
+    def watch(self, descriptor: int, events: int, callback: Callable[[int], None]) -> None:
+        """Call `callback(events that happened)` whenever `descriptor` is ready; a second call replaces the first."""
+        if descriptor in self._callbacks:
+            self._poll.modify(descriptor, events)
+        else:
+            self._poll.register(descriptor, events)
+        self._callbacks[descriptor] = callback
+
+    def forget(self, descriptor: int) -> None:
+        """Stop watching. Call before closing: a closed number may be another file's by the next turn."""
+        if self._callbacks.pop(descriptor, None) is not None:
+            self._poll.unregister(descriptor)
+
+    def after(self, seconds: float, action: Callable[[], None]) -> Timer:
+        """Call `action` once, `seconds` from now."""
+        timer = Timer(self.clock.monotonic() + seconds, action)
+        heapq.heappush(self._timers, timer)
+        return timer
+
+    def on_signal(self, number: int, action: Callable[[], None]) -> None:
+        """Call `action` in the loop, not in the signal handler, some time after signal `number` has come."""
+        if self._wakeup is None:
+            ends = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+            self._wakeup = ends
+            signal.set_wakeup_fd(ends[1], warn_on_full_buffer=False)
+            self.watch(ends[0], READ, self._take_signals)
+        self._signals[number] = action
+        if number not in self._previous:
+            self._previous[number] = signal.getsignal(number)
+        # The handler does nothing: it is there so that the number is written to the wake-up pipe.
+        signal.signal(number, lambda *_: None)
+        signal.siginterrupt(number, False)
+
+    def on_exit(self, pid: int, callback: Callable[[], None]) -> int:
+        """Call `callback` once when process `pid` has ended; it is still to be reaped by its parent.
+
+        Returns the pidfd, which the loop owns and closes. Raises ProcessLookupError if there is no such process.
+        """
+        descriptor = os.pidfd_open(pid)
+
+        def ended(_: int) -> None:
+            self.forget(descriptor)
+            os.close(descriptor)
+            callback()
+
+        self.watch(descriptor, READ, ended)
+        return descriptor
+
+    def run(self) -> None:
+        """Turn until `stop` is called."""
+        self._running = True
+        while self._running:
+            self.turn()
+
+    def stop(self) -> None:
+        """Let `run` return after the present callback."""
+        self._running = False
+
+    def turn(self, at_most: float | None = None) -> None:
+        """Wait for something, at most until the next deadline or for `at_most` seconds, and call back for it."""
+        for descriptor, events in self._poll.poll(self._patience(at_most)):
+            # An earlier callback of this turn may have forgotten a later one's descriptor.
+            callback = self._callbacks.get(descriptor)
+            if callback is not None:
+                callback(events)
+        now = self.clock.monotonic()
+        while self._timers and self._timers[0].due <= now:
+            action = heapq.heappop(self._timers).action
+            if action is not None:
+                action()
+
+    def close(self) -> None:
+        """Give back descriptors and signal handlers; what is watched stays open, for its owner to close."""
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+        self._previous.clear()
+        if self._wakeup is not None:
+            signal.set_wakeup_fd(-1)
+            for end in self._wakeup:
+                os.close(end)
+            self._wakeup = None
+        self._callbacks.clear()
+        self._poll.close()
+
+    def _patience(self, at_most: float | None) -> float:
+        while self._timers and self._timers[0].action is None:
+            heapq.heappop(self._timers)
+        if not self._timers:
+            return -1 if at_most is None else at_most
+        wait = max(0.0, self._timers[0].due - self.clock.monotonic())
+        return wait if at_most is None else min(wait, at_most)
+
+    def _take_signals(self, _: int) -> None:
+        assert self._wakeup is not None  # noqa: S101 - watched only while it is there
+        try:
+            came = os.read(self._wakeup[0], 4096)
+        except BlockingIOError:
+            return
+        for number in dict.fromkeys(came):
+            action = self._signals.get(number)
+            if action is not None:
+                action()

@@ -1,0 +1,1 @@
+"""Turning connections into processes: accept, decide, hand over."""

@@ -1,0 +1,1 @@
+"""What changes on disk becomes an action: compile, restart, signal, run."""

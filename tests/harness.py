@@ -1,0 +1,132 @@
+"""Driving real programs from tests: run one, start one, wait for a state, find the original to compare with."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+BIN = Path(sys.executable).parent
+PATH = f"{BIN}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
+DEADLINE = 20.0
+
+Value = TypeVar("Value")
+Word = str | bytes | Path
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a program did: exit code (negative: the signal that ended it), standard output, standard error."""
+
+    code: int
+    out: bytes
+    err: bytes
+
+
+def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """A small environment with our programs first on PATH."""
+    return {"PATH": PATH, "HOME": os.environ.get("HOME", "/"), "LC_ALL": "C.UTF-8", **(more or {})}
+
+
+def run(
+    argv: Sequence[Word],
+    *,
+    stdin: bytes = b"",
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    timeout: float = DEADLINE,
+) -> Result:
+    """Run a program to its end. `env` is added to `environment()`."""
+    done = subprocess.run(
+        argv, input=stdin, env=environment(env), cwd=cwd, timeout=timeout, capture_output=True, check=False
+    )
+    return Result(done.returncode, done.stdout, done.stderr)
+
+
+def until(seen: Callable[[], Value], seconds: float = DEADLINE, what: str = "") -> Value:
+    """Poll until `seen()` is true (an OSError or AssertionError counts as not yet) and return it, or fail."""
+    deadline = time.monotonic() + seconds
+    last: object = None
+    while True:
+        try:
+            value = seen()
+            if value:
+                return value
+            last = value
+        except (OSError, AssertionError) as error:
+            last = error
+        if time.monotonic() > deadline:
+            pytest.fail(f"not seen within {seconds} s: {what or getattr(seen, '__name__', seen)} (last: {last!r})")
+        time.sleep(0.01)
+
+
+def original(name: str) -> str:
+    """The path of the original program, which is never one of ours; skips the test where it is not installed."""
+    for folder in ("/usr/bin", "/usr/sbin", "/bin", "/sbin"):
+        path = Path(folder) / name
+        if path.exists() and b"svtree.multicall" not in path.read_bytes()[:1024]:
+            return str(path)
+    pytest.skip(f"the original {name} is not installed")
+
+
+def ours(name: str) -> str:
+    """The path of our program."""
+    return str(BIN / name)
+
+
+def free_port() -> int:
+    """A TCP port on 127.0.0.1 that was free a moment ago."""
+    with contextlib.closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Processes:
+    """Programs a test has started; all are ended and reaped when it is over."""
+
+    def __init__(self) -> None:
+        self._all: list[subprocess.Popen[bytes]] = []
+
+    def start(
+        self,
+        argv: Sequence[Word],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        stdin: int | None = subprocess.DEVNULL,
+        stdout: int | None = subprocess.PIPE,
+        stderr: int | None = subprocess.PIPE,
+        pass_fds: Sequence[int] = (),
+    ) -> subprocess.Popen[bytes]:
+        """Start a program in the background. `env` is added to `environment()`."""
+        process = subprocess.Popen(
+            argv, env=environment(env), cwd=cwd, stdin=stdin, stdout=stdout, stderr=stderr, pass_fds=pass_fds
+        )
+        self._all.append(process)
+        return process
+
+    def end(self) -> None:
+        """TERM, then KILL; close the pipes."""
+        for process in self._all:
+            if process.poll() is None:
+                process.terminate()
+        for process in self._all:
+            try:
+                process.wait(5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            for stream in (process.stdin, process.stdout, process.stderr):
+                if stream is not None:
+                    with contextlib.suppress(OSError):
+                        stream.close()
