@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+import time
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from svtree.formats import dates
+
+
+def test_a_date_looks_as_qmail_writes_it() -> None:
+    assert dates.header(1795474968) == b"23 Nov 2026 23:02:48 -0000"
+    assert dates.compact(1795474968) == b"20261123230248"
+
+
+@given(st.integers(0, 1 << 38))
+def test_dates_are_those_of_the_c_library(seconds: int) -> None:
+    assert dates.civil(seconds) == tuple(time.gmtime(seconds))[:6]
