@@ -71,7 +71,7 @@ def perform(argv: Sequence[bytes], environ: Environ) -> int:
     name = os.path.basename(argv[0]).decode("utf-8", "surrogateescape")
     result: int | Chain = Chain(tuple(argv), environ)
     while isinstance(result, Chain):
-        link = resolve(result.argv[0], result.environ)
+        link = resolve(result.argv[0], _where(result))
         if not isinstance(link, Builtin):
             return _execute(name, result)
         name = link.name
@@ -143,6 +143,11 @@ def search(name: bytes, environ: Environ) -> bytes | None:
     return None
 
 
+def _where(chain: Chain) -> Environ:
+    """An environment with the PATH that the chain's next program is looked for in."""
+    return chain.environ if chain.path is None else {b"PATH": chain.path}
+
+
 def _is_launcher(path: bytes) -> bool:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -159,12 +164,12 @@ def _is_launcher(path: bytes) -> bool:
 
 def _execute(name: str, chain: Chain) -> int:
     """Leave this program by exec; returns an exit code only when that fails."""
-    path = search(chain.argv[0], chain.environ)
+    path = search(chain.argv[0], _where(chain))
     shown = chain.argv[0].decode("utf-8", "surrogateescape")
     try:
         if path is None:
             # No such file, or one that may not be run: let the kernel say which.
-            path = chain.argv[0] if b"/" in chain.argv[0] else _unusable(chain.argv[0], chain.environ)
+            path = chain.argv[0] if b"/" in chain.argv[0] else _unusable(chain.argv[0], _where(chain))
         as_a_c_program()
         os.execve(path, list(chain.argv), chain.environ)
     except OSError as error:

@@ -26,10 +26,14 @@ TEMPORARY = 111
 
 @record
 class Chain:
-    """The program to run next, in this process: its argv (name first) and its environment."""
+    """The program to run next, in this process: its argv (name first) and its environment.
+
+    It is looked for in `path`, or, where that is None, in the PATH of its own environment.
+    """
 
     argv: tuple[bytes, ...]
     environ: Environ
+    path: bytes | None = None
 
 
 class Fatal(Exception):  # noqa: N818 - the word the originals print
