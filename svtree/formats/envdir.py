@@ -7,10 +7,6 @@ nothing.
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from svtree.program import Environ
-
 
 def value(data: bytes) -> bytes | None:
     """The value in a file with these contents; None for an empty file, which removes the variable."""
@@ -19,7 +15,7 @@ def value(data: bytes) -> bytes | None:
     return data.split(b"\n", 1)[0].rstrip(b" \t").replace(b"\0", b"\n")
 
 
-def apply(environ: Environ, name: bytes, data: bytes) -> None:
+def apply(environ: dict[bytes, bytes], name: bytes, data: bytes) -> None:
     """Change `environ` as a file called `name` with contents `data` says.
 
     The original joins name and value with "=" before it looks for one, so a file `A=B` sets A: to "B=value" or, when
