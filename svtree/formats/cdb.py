@@ -175,17 +175,22 @@ def _batches(pairs: Iterable[Pair]) -> Iterator[list[Pair]]:
 
 def _records(batch: list[Pair], position: int, buckets: list[list[int]]) -> tuple[bytes, int]:
     """The bytes of some records that begin at `position`, and where they end; a slot for each goes to its bucket."""
-    keys = [key for key, _ in batch]
-    numbers = hashes(keys) if max(map(len, keys)) <= LONGEST else [hash_of(key) for key in keys]
-    parts: list[bytes] = []
-    for (key, data), number in zip(batch, numbers, strict=True):
-        length, size = len(key), len(data)
-        if position >= LIMIT or length >= LIMIT or size >= LIMIT:
-            raise CdbError("more than 4 GB of records")
-        parts += (TWO.pack(length, size), key, data)
+    keys, data = zip(*batch, strict=True)
+    lengths = [*map(len, keys)]
+    sizes = [*map(len, data)]
+    if max(lengths) + max(sizes) >= LIMIT:
+        raise CdbError("more than 4 GB of records")
+    parts = [b""] * (3 * len(batch))
+    parts[::3] = map(TWO.pack, lengths, sizes)
+    parts[1::3] = keys
+    parts[2::3] = data
+    numbers = hashes(keys) if max(lengths) <= LONGEST else map(hash_of, keys)
+    for number, length, size in zip(numbers, lengths, sizes, strict=True):
         # A slot as the file has it, read as one little-endian number: the hash below, the position above.
         buckets[number & 255].append(number | position << 32)
         position += 8 + length + size
+    if position >= LIMIT:
+        raise CdbError("more than 4 GB of records")
     return b"".join(parts), position
 
 

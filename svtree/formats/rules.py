@@ -62,13 +62,17 @@ DEFAULT = Decision(None, False, ())
 
 def parse(text: bytes) -> Iterator[Rule]:
     """The rules in a file, in order; RulesError at the first line that is none."""
-    for number, line, address, told in _lines(text):
+    for number, whole in enumerate(text.split(b"\n"), 1):
+        split = _split(whole)
+        if split is None:
+            continue
+        address, told = split
         try:
             data = _data(told)
             # The range is looked at for its errors; the rule keeps it as it was written.
             next(_keys(address), None)
         except _Unclear as error:
-            raise RulesError(number, line, str(error)) from None
+            raise RulesError(number, whole.rstrip(BLANK), str(error)) from None
         decision = decode(None, data)
         yield Rule(number, address, DENY if decision.deny else ALLOW, decision.environ)
 
@@ -79,18 +83,21 @@ def records(text: bytes) -> Iterator[tuple[bytes, bytes]]:
     Made for long files: what a rule tells is worked out once for all rules that tell the same.
     """
     known: dict[bytes, bytes] = {}
-    for number, line, address, told in _lines(text):
+    for number, whole in enumerate(text.split(b"\n"), 1):
+        address, _, told = whole.partition(b":")
+        data = known.get(told)
+        if data is not None and b"-" not in address and whole[:1] != b"#":
+            yield address, data
+            continue
+        split = _split(whole)
+        if split is None:
+            continue
         try:
-            data = known.get(told)
-            if data is None:
-                data = known[told] = _data(told)
-            if b"-" in address:
-                for key in _keys(address):
-                    yield key, data
-            else:
-                yield address, data
+            known[told] = data = _data(split[1])
+            for key in _keys(address):
+                yield key, data
         except _Unclear as error:
-            raise RulesError(number, line, str(error)) from None
+            raise RulesError(number, whole.rstrip(BLANK), str(error)) from None
 
 
 def candidates(ip: bytes, host: bytes | None = None, info: bytes | None = None) -> Iterator[bytes]:
@@ -148,15 +155,12 @@ def fields(data: bytes) -> list[bytes]:
     return data.split(b"\0")[:-1]
 
 
-def _lines(text: bytes) -> Iterator[tuple[int, bytes, bytes, bytes]]:
-    """(number, line, address, what it tells) of each line that says something."""
-    for number, whole in enumerate(text.split(b"\n"), 1):
-        if whole[:1] == b"#":
-            continue
-        line = whole.rstrip(BLANK)
-        address, colon, told = line.partition(b":")
-        if colon:
-            yield number, line, address, told
+def _split(whole: bytes) -> tuple[bytes, bytes] | None:
+    """The address of a line and what it tells; None for a line that says nothing."""
+    if whole[:1] == b"#":
+        return None
+    address, colon, told = whole.rstrip(BLANK).partition(b":")
+    return (address, told) if colon else None
 
 
 def _data(told: bytes) -> bytes:
