@@ -7,16 +7,26 @@ import os
 from svtree.system.streams import read_all, write_all
 
 
-def write(path: bytes, data: bytes, *, mode: int = 0o644, temporary: bytes | None = None, durable: bool = True) -> None:
+def write(
+    path: bytes,
+    data: bytes,
+    *,
+    mode: int = 0o644,
+    owner: tuple[int, int] | None = None,
+    temporary: bytes | None = None,
+    durable: bool = True,
+) -> None:
     """Make `path` hold `data` with exactly `mode`, through `temporary` (default: beside it, named after this process).
 
-    A reader sees the old or the new file. With `durable` the new one is on disk when this returns. On failure the
-    temporary file is gone and the old file as it was.
+    `owner` is (uid, gid), by default whoever writes. A reader sees the old or the new file. With `durable` the new one
+    is on disk when this returns. On failure the temporary file is gone and the old file as it was.
     """
     beside = temporary or path + b".tmp." + str(os.getpid()).encode()
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
     try:
         try:
+            if owner is not None:
+                os.fchown(descriptor, *owner)
             os.fchmod(descriptor, mode)
             write_all(descriptor, data)
             if durable:
