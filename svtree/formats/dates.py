@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
+WEEKDAYS = (b"Sun", b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat")
 DAY = 86400
 
 
@@ -29,3 +30,10 @@ def header(seconds: int) -> bytes:
 def compact(seconds: int) -> bytes:
     """The moment as in "20261123230248", as qmail's message-ids begin."""
     return b"%d%02d%02d%02d%02d%02d" % civil(seconds)
+
+
+def mbox(seconds: int) -> bytes:
+    """The moment as in "Mon Nov 23 23:02:48 2026", as it stands in the From_ line of an mbox."""
+    year, month, day, hour, minute, second = civil(seconds)
+    name = WEEKDAYS[(seconds // DAY + 4) % 7]
+    return b"%s %s %02d %02d:%02d:%02d %d" % (name, MONTHS[month - 1], day, hour, minute, second, year)

@@ -68,3 +68,41 @@ def reason(error: OSError) -> str:
     if number is None:
         return str(error)
     return REASONS.get(number) or os.strerror(number).lower()
+
+
+# What may be gone at the next try, as notqmail's error_temp.c has it.
+TEMPORARY = frozenset(
+    {
+        errno.EINTR,
+        errno.ENOMEM,
+        errno.ETXTBSY,
+        errno.EIO,
+        errno.ETIMEDOUT,
+        errno.EAGAIN,
+        errno.EDEADLK,
+        errno.EBUSY,
+        errno.ENFILE,
+        errno.EMFILE,
+        errno.EFBIG,
+        errno.ENOSPC,
+        errno.ENETDOWN,
+        errno.ENETUNREACH,
+        errno.ENETRESET,
+        errno.ECONNABORTED,
+        errno.ECONNRESET,
+        errno.ENOBUFS,
+        errno.ETOOMANYREFS,
+        errno.ECONNREFUSED,
+        errno.EHOSTDOWN,
+        errno.EHOSTUNREACH,
+        errno.EUSERS,
+        errno.EDQUOT,
+        errno.ESTALE,
+        errno.ENOLCK,
+    }
+)
+
+
+def is_temporary(error: OSError) -> bool:
+    """Tell whether the same call may work later, so that mail is kept rather than bounced."""
+    return error.errno in TEMPORARY

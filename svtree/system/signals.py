@@ -21,3 +21,8 @@ def as_a_c_program() -> None:
         signal(number, SIG_DFL)
     if getsignal(SIGINT) is not SIG_IGN:
         signal(SIGINT, SIG_DFL)
+
+
+def ignore_broken_pipes() -> None:
+    """Have a write to a pipe or connection that is gone fail, for who has something to report about it."""
+    signal(SIGPIPE, SIG_IGN)
