@@ -82,7 +82,7 @@ def perform(argv: Sequence[bytes], environ: Environ) -> int:
 def call(name: str, argv: Sequence[bytes], environ: Environ) -> int | Chain:
     """Run one program of ours; what it raises becomes the original's message and exit code, here and nowhere else."""
     try:
-        if len(argv) == 2 and argv[1] in (b"--help", b"--version"):
+        if len(argv) == 2 and argv[1] in (b"--help", b"--version") and name != "svtree":  # click lists its verbs
             return _introduce(name, argv[1])
         return load(name)(argv, environ)
     except UsageError as error:

@@ -18,7 +18,8 @@ def encoded(path: Path | str) -> bytes:
 
 
 def here(*before: Path) -> dict[bytes, bytes]:
-    return {b"PATH": b":".join(encoded(each) for each in (*before, BIN, "/usr/bin", "/bin"))}
+    folders = [*before, BIN, Path("/usr/bin"), Path("/bin")]
+    return {b"PATH": b":".join(encoded(each) for each in folders)}
 
 
 def test_a_name_of_ours_on_path_is_built_in() -> None:
