@@ -1,0 +1,92 @@
+"""Sockets as tcpserver and the supervisor handle them: made here, or handed over by the supervisor.
+
+The hand-over follows sd_listen_fds(3): descriptors from 3 on, $LISTEN_FDS of them, named by $LISTEN_FDNAMES, meant
+for process $LISTEN_PID. Our supervisor starts a service by vfork and cannot know its pid beforehand: without
+$LISTEN_PID they are for whoever looks, which is why a socket is looked at before it is used.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+
+from svtree.formats.record import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from svtree.program import Environ
+
+FIRST = 3
+# No service of ours keeps more than a few; a number beyond this is a mistake in the environment.
+MOST = 1024
+# What the supervisor's protocols put into the environment of a service, and no handler of a connection may see.
+SUPERVISORS = (
+    b"LISTEN_FDS",
+    b"LISTEN_PID",
+    b"LISTEN_FDNAMES",
+    b"LISTEN_PIDFDID",
+    b"NOTIFY_SOCKET",
+    b"WATCHDOG_PID",
+    b"WATCHDOG_USEC",
+)
+
+
+@record
+class Inherited:
+    """A descriptor that the supervisor has kept for us, and the name it was kept under."""
+
+    descriptor: int
+    name: bytes
+
+
+def inherited(environ: Environ) -> list[Inherited]:
+    """The sockets handed over in this environment, now close-on-exec and ours to use or close."""
+    for_whom = environ.get(b"LISTEN_PID")
+    count = environ.get(b"LISTEN_FDS", b"")
+    if not count.isdigit() or (for_whom is not None and for_whom != b"%d" % os.getpid()):
+        return []
+    names = environ.get(b"LISTEN_FDNAMES", b"").split(b":")
+    found = []
+    for at in range(min(int(count[:9]), MOST)):
+        descriptor = FIRST + at
+        try:
+            # A program on the way may have closed it, and something else may stand there, meant for the handlers.
+            if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+                continue
+            os.set_inheritable(descriptor, False)
+        except OSError:
+            continue
+        found.append(Inherited(descriptor, names[at] if at < len(names) else b""))
+    return found
+
+
+def without_supervisor(environ: Environ) -> Environ:
+    """The environment without what is between a service and its supervisor alone."""
+    return {name: value for name, value in environ.items() if name not in SUPERVISORS}
+
+
+def adopt_listener(descriptor: int, ip: str, port: int) -> socket.socket | None:
+    """The listening IPv4 stream socket at a descriptor, if it is bound just so (port 0: any); None leaves it open."""
+    try:
+        kept = socket.socket(fileno=descriptor)
+    except OSError:
+        return None
+    try:
+        fits = (
+            kept.family == socket.AF_INET
+            and kept.type == socket.SOCK_STREAM
+            and kept.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) == 1
+            and _bound(kept, ip, port)
+        )
+    except OSError:
+        fits = False
+    if fits:
+        return kept
+    kept.detach()
+    return None
+
+
+def _bound(kept: socket.socket, ip: str, port: int) -> bool:
+    there: tuple[str, int] = kept.getsockname()
+    return there[0] == ip and port in (0, there[1])

@@ -1,0 +1,97 @@
+"""tcpserver: accept TCP connections and run a program for each."""
+
+from __future__ import annotations
+
+import os
+
+from svtree.multicall import preload
+from svtree.program import Fatal, UsageError
+from svtree.system import privileges
+from svtree.system.descriptors import ensure_standard
+from svtree.system.errors import reason
+from svtree.system.sockets import without_supervisor
+from svtree.system.streams import write_all
+from svtree.tcp import settings
+from svtree.tcp.handover import Handler
+from svtree.tcp.journal import Journal
+from svtree.tcp.listening import listen
+from svtree.tcp.server import Server
+from svtree.tcp.settings import SILENT, Settings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from svtree.program import Environ
+
+USAGE = settings.USAGE
+# The kernel's ids have 32 bits, and the last one means "none".
+IDS = (1 << 32) - 1
+
+
+def main(argv: Sequence[bytes], environ: Environ) -> int:
+    """Listen on argv's host and port and serve until TERM."""
+    told = settings.parse(argv, environ)
+    try:
+        return _serve(told, environ)
+    except (Fatal, UsageError) as error:
+        if told.verbosity == SILENT:
+            return error.code
+        raise
+
+
+def _serve(told: Settings, environ: Environ) -> int:
+    ensure_standard()
+    listening = listen(told, environ)
+    with listening.socket as listener:
+        _drop(told)
+        handlers = without_supervisor(environ)
+        handler = Handler(told.words[2:], handlers)
+        preload(handler.argv, handlers)
+        if told.show_port:
+            _show(b"%d\n" % listener.getsockname()[1])
+        _close_standard()
+        server = Server(listener, told, handler, Journal(told.verbosity))
+        try:
+            return server.run()
+        finally:
+            server.close()
+
+
+def _drop(told: Settings) -> None:
+    """Be who we are told to be, now that the socket is bound."""
+    if told.gid:
+        try:
+            privileges.become_group(_id(told.gid))
+        except OSError as error:
+            raise Fatal("unable to set gid: " + reason(error)) from error
+    if told.uid:
+        try:
+            privileges.become_user(_id(told.uid))
+        except OSError as error:
+            raise Fatal("unable to set uid: " + reason(error)) from error
+
+
+def _id(number: int) -> int:
+    """An id that exists. The original takes the lower 32 bits, which makes 4294967296 root."""
+    if number >= IDS:
+        import errno
+
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+    return number
+
+
+def _show(port: bytes) -> None:
+    try:
+        write_all(1, port)
+    except OSError:
+        # As in the original, nobody has to listen.
+        return
+
+
+def _close_standard() -> None:
+    """Let go of our own input and output. Numbers 0 and 1 stay taken, so that no connection is ever given one."""
+    nothing = os.open(b"/dev/null", os.O_RDWR | os.O_CLOEXEC)
+    os.dup2(nothing, 0)
+    os.dup2(nothing, 1)
+    os.close(nothing)

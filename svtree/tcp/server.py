@@ -1,0 +1,168 @@
+"""The accept loop: take connections in batches, ask the rules, hand over, count, reap.
+
+The events, their order and their lines are those of tcpserver.c of ucspi-tcp 0.88. One thing differs, and is the point:
+a connection that the rules deny by its address alone is closed by tcpserver itself, without a process. Its lines are
+the usual ones, with tcpserver's own pid and without names that would have had to be asked for.
+"""
+
+from __future__ import annotations
+
+import errno
+import gc
+import os
+import signal
+
+from svtree.program import PERMANENT, TEMPORARY
+from svtree.system.errors import reason
+from svtree.system.loop import READ, Loop
+from svtree.tcp import connection
+from svtree.tcp.connection import Peer
+from svtree.tcp.handover import CannotFork, Handover
+from svtree.tcp.reception import Dropped, Reception
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+
+    from svtree.formats.rules import Decision
+    from svtree.tcp.handover import Handler
+    from svtree.tcp.journal import Journal
+    from svtree.tcp.settings import Settings
+
+# Connections taken before signals and timers get their turn.
+BATCH = 64
+# How long to leave clients in the backlog when the machine has no process or descriptor left, in seconds.
+REST = 0.5
+# What accept reports when it is our side that lacks something; any other error is a client that has gone already.
+SHORTAGE = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+
+
+class Server:
+    """Serves one listening socket until TERM."""
+
+    def __init__(self, listener: socket.socket, settings: Settings, handler: Handler, journal: Journal) -> None:
+        """`listener` is non-blocking, and the caller's to close. Opens the loop; `close` gives it back."""
+        self._listener = listener
+        self._settings = settings
+        self._journal = journal
+        self._loop = Loop()
+        self._sessions: set[int] = set()
+        self._accepting = False
+        self._resting = False
+        self._reception = Reception(settings, handler.environ, journal)
+        self._handover = Handover(handler, self._reception, journal, self._let_go)
+
+    def run(self) -> int:
+        """Serve until TERM comes; return the exit code. Sessions go on by themselves."""
+        self._loop.on_signal(signal.SIGCHLD, self._reap)
+        self._loop.on_signal(signal.SIGTERM, self._loop.stop)
+        # The log may be a pipe whose reader goes away; that must not end us.
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+        self._journal.tell(self._status())
+        # What exists now lives as long as we do: a collection in a child would only touch, and so copy, its pages.
+        gc.collect()
+        gc.freeze()
+        self._admit_more()
+        self._loop.run()
+        return 0
+
+    def close(self) -> None:
+        """Give back the loop."""
+        self._loop.close()
+
+    def _let_go(self) -> None:
+        """In a forked child: let go of what is the parent's."""
+        self._loop.close()
+        self._listener.close()
+
+    def _status(self) -> bytes:
+        return connection.status(len(self._sessions), self._settings.limit)
+
+    def _admit_more(self) -> None:
+        """Accept while there is room and a rest is not needed, else leave clients in the backlog."""
+        wanted = len(self._sessions) < self._settings.limit and not self._resting
+        if wanted and not self._accepting:
+            self._loop.watch(self._listener.fileno(), READ, self._accept)
+        elif self._accepting and not wanted:
+            self._loop.forget(self._listener.fileno())
+        self._accepting = wanted
+
+    def _rest(self) -> None:
+        self._resting = True
+        self._admit_more()
+        self._loop.after(REST, self._rested)
+
+    def _rested(self) -> None:
+        self._resting = False
+        self._admit_more()
+
+    def _accept(self, _: int) -> None:
+        for _ in range(BATCH):
+            if not self._accepting:
+                return
+            try:
+                client, address = self._listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in SHORTAGE:
+                    self._journal.warn(b"tcpserver: warning: unable to accept: " + reason(error).encode() + b"\n")
+                    self._rest()
+                    return
+                continue
+            with client:
+                self._receive(client, Peer(address[0].encode(), address[1]))
+            self._admit_more()
+
+    def _receive(self, client: socket.socket, peer: Peer) -> None:
+        """Decide about a connection and hand it over, or close it; none is ever forgotten between the two."""
+        self._journal.tell(connection.status(len(self._sessions) + 1, self._settings.limit))
+        try:
+            decision = self._decide(client, peer)
+            if decision is not None and decision.deny:
+                self._deny(client, peer)
+            else:
+                self._sessions.add(self._handover.give(client, peer, decision))
+        except CannotFork as failure:
+            self._journal.dropped(failure.reason)
+            self._journal.tell(self._status())
+            self._rest()
+        except Dropped as drop:
+            # In the original the connection's process, which has told of its arrival, says this and exits.
+            self._journal.dropped(drop.reason)
+            self._journal.tell(connection.end(os.getpid(), TEMPORARY << 8), self._status())
+
+    def _decide(self, client: socket.socket, peer: Peer) -> Decision | None:
+        try:
+            return self._reception.decide(peer)
+        except Dropped:
+            self._journal.tell(connection.arrival(os.getpid(), peer))
+            # The banner comes before the rules, so that even this client sees it.
+            self._reception.greet(client)
+            raise
+
+    def _deny(self, client: socket.socket, peer: Peer) -> None:
+        """Close a connection that the rules deny; it has cost no process."""
+        pid = os.getpid()
+        self._journal.tell(connection.arrival(pid, peer))
+        if self._settings.banner:
+            self._reception.greet(client)
+        if self._journal.verbose:
+            known = self._reception.presume(client, peer)
+            denied = connection.verdict(b"deny", pid, known)
+            self._journal.tell(denied, connection.end(pid, PERMANENT << 8), self._status())
+
+    def _reap(self) -> None:
+        """Take the exit statuses of sessions that are over."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                break
+            if not pid:
+                break
+            # A child that is none of ours was started by whoever became us by exec.
+            if pid in self._sessions:
+                self._sessions.remove(pid)
+                self._journal.tell(connection.end(pid, status), self._status())
+        self._admit_more()
