@@ -17,6 +17,7 @@ from svtree import __version__
 from svtree.formats.record import record
 from svtree.program import TEMPORARY, Chain, Fatal, UsageError
 from svtree.registry import BY_NAME
+from svtree.system.atomic import read
 from svtree.system.errors import reason
 from svtree.system.signals import as_a_c_program
 from svtree.system.streams import complain, write_all
@@ -51,7 +52,7 @@ def run(name: str) -> NoReturn:
     """Be the program `name` with this process's arguments: what every launcher calls."""
     argv = [name.encode(), *map(os.fsencode, sys.argv[1:])]
     as_a_c_program()
-    result = call(name, argv, dict(os.environb))
+    result = call(name, argv, _environment())
     if isinstance(result, Chain):
         result = _execute(name, result)
     _leave(result)
@@ -146,6 +147,19 @@ def search(name: bytes, environ: Environ) -> bytes | None:
 def _where(chain: Chain) -> Environ:
     """An environment with the PATH that the chain's next program is looked for in."""
     return chain.environ if chain.path is None else {b"PATH": chain.path}
+
+
+def _environment() -> Environ:
+    """The environment as it was given to us. In the C locale Python adds LC_CTYPE (PEP 538), which no chain may see."""
+    environ = dict(os.environb)
+    if environ.get(b"LC_CTYPE") == b"C.UTF-8":
+        try:
+            given = read(b"/proc/self/environ")
+        except OSError:
+            return environ
+        if b"\0LC_CTYPE=" not in b"\0" + given:
+            del environ[b"LC_CTYPE"]
+    return environ
 
 
 def _is_launcher(path: bytes) -> bool:
