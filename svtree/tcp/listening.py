@@ -27,10 +27,11 @@ BACKLOG = (1 << 31) - 1
 
 @record
 class Listening:
-    """A listening socket, non-blocking; `foreign` tells that a socket kept for us was for another address."""
+    """A listening socket, non-blocking: whether the supervisor had it, and the names of what it had in vain."""
 
     socket: socket.socket
-    foreign: bool
+    stored: bool
+    unfit: tuple[bytes, ...]
 
 
 def listen(settings: Settings, environ: Environ) -> Listening:
@@ -41,14 +42,15 @@ def listen(settings: Settings, environ: Environ) -> Listening:
     if len(settings.words) < 3:
         raise UsageError(USAGE)
     host = _host(settings.words[0], environ)
-    foreign = False
+    unfit = []
     listener: socket.socket | None = None
     for kept in inherited(environ):
         adopted = adopt_listener(kept.descriptor, host, port) if listener is None else None
         if adopted is None:
             os.close(kept.descriptor)
-            foreign = True
+            unfit.append(kept.name)
         listener = listener or adopted
+    stored = listener is not None
     if listener is None:
         listener = _bound(host, port)
     try:
@@ -56,7 +58,7 @@ def listen(settings: Settings, environ: Environ) -> Listening:
     except OSError as error:
         raise Fatal("unable to listen: " + reason(error)) from error
     listener.setblocking(False)
-    return Listening(listener, foreign)
+    return Listening(listener, stored, tuple(unfit))
 
 
 def _bound(host: str, port: int) -> socket.socket:

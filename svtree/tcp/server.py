@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from svtree.formats.rules import Decision
     from svtree.tcp.handover import Handler
     from svtree.tcp.journal import Journal
+    from svtree.tcp.kept import Kept
     from svtree.tcp.settings import Settings
 
 # Connections taken before signals and timers get their turn.
@@ -40,9 +41,12 @@ SHORTAGE = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 class Server:
     """Serves one listening socket until TERM."""
 
-    def __init__(self, listener: socket.socket, settings: Settings, handler: Handler, journal: Journal) -> None:
-        """`listener` is non-blocking, and the caller's to close. Opens the loop; `close` gives it back."""
+    def __init__(
+        self, listener: socket.socket, settings: Settings, handler: Handler, journal: Journal, kept: Kept | None
+    ) -> None:
+        """`listener` is non-blocking, and the caller's to close. Opens the loop; `close` gives it and `kept` back."""
         self._listener = listener
+        self._kept = kept
         self._settings = settings
         self._journal = journal
         self._loop = Loop()
@@ -63,16 +67,20 @@ class Server:
         gc.collect()
         gc.freeze()
         self._admit_more()
+        if self._kept is not None:
+            self._kept.begin(self._loop)
         self._loop.run()
         return 0
 
     def close(self) -> None:
-        """Give back the loop."""
+        """Give back the loop and the connection to the supervisor."""
         self._loop.close()
+        if self._kept is not None:
+            self._kept.close()
 
     def _let_go(self) -> None:
         """In a forked child: let go of what is the parent's."""
-        self._loop.close()
+        self.close()
         self._listener.close()
 
     def _status(self) -> bytes:

@@ -6,7 +6,7 @@ import os
 
 from svtree.multicall import preload
 from svtree.program import Fatal, UsageError
-from svtree.system import privileges
+from svtree.system import notify, privileges
 from svtree.system.descriptors import ensure_standard
 from svtree.system.errors import reason
 from svtree.system.sockets import without_supervisor
@@ -14,6 +14,7 @@ from svtree.system.streams import write_all
 from svtree.tcp import settings
 from svtree.tcp.handover import Handler
 from svtree.tcp.journal import Journal
+from svtree.tcp.kept import Kept
 from svtree.tcp.listening import listen
 from svtree.tcp.server import Server
 from svtree.tcp.settings import SILENT, Settings
@@ -44,6 +45,11 @@ def _serve(told: Settings, environ: Environ) -> int:
     ensure_standard()
     listening = listen(told, environ)
     with listening.socket as listener:
+        # Before privileges are dropped: only the supervisor's own user may reach its socket.
+        notifier = notify.from_environment(environ)
+        kept = None
+        if notifier is not None:
+            kept = Kept(notifier, listener, stored=listening.stored, unfit=listening.unfit)
         _drop(told)
         handlers = without_supervisor(environ)
         handler = Handler(told.words[2:], handlers)
@@ -51,7 +57,7 @@ def _serve(told: Settings, environ: Environ) -> int:
         if told.show_port:
             _show(b"%d\n" % listener.getsockname()[1])
         _close_standard()
-        server = Server(listener, told, handler, Journal(told.verbosity))
+        server = Server(listener, told, handler, Journal(told.verbosity), kept)
         try:
             return server.run()
         finally:
