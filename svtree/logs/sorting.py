@@ -1,0 +1,146 @@
+"""multilog's pure machine: a block of whole lines becomes what each log and each other receiver gets of it.
+
+No I/O; the time is handed in.
+
+A line is never looked at byte by byte: a block is split, stamped by one `%` over all its lines, and put together
+again for each receiver. Follows multilog.c of daemontools 0.76 in what is selected and written.
+"""
+
+from __future__ import annotations
+
+from itertools import compress
+
+from svtree.formats.logscript import Directory, Select, StatusFile, Stderr
+from svtree.formats.tai64 import NANO, label
+from svtree.logs.patterns import SEEN, compiled
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from svtree.formats.logscript import Script
+
+STAMP = 26
+# A longer line is cut on standard error, and marked.
+SHOWN = 200
+STATUS = 1001
+
+
+class Share:
+    """What one directory gets of a block: `data`, which is whole lines, and which of the block's lines they are."""
+
+    __slots__ = ("_extra", "_lines", "_places", "data")
+
+    def __init__(self, data: bytes, lines: list[bytes], extra: int, places: list[int] | None) -> None:
+        """`lines` are those in `data`, each `extra` bytes shorter than there; `places` their numbers, None for all."""
+        self.data = data
+        self._lines = lines
+        self._extra = extra
+        self._places = places
+
+    def consumed(self, end: int) -> int:
+        """How many of the block's lines are done with once `data[:end]`, a whole number of lines, is written."""
+        count = self.data.count(b"\n", 0, end)
+        if self._places is None:
+            return count
+        return self._places[count - 1] + 1 if count else 0
+
+    def place(self, end: int) -> int:
+        """The number in the block of the line that begins at `data[end]`."""
+        count = self.data.count(b"\n", 0, end)
+        return count if self._places is None else self._places[count]
+
+    def until(self, line: int) -> int:
+        """The length of that part of `data` that comes from the block's first `line` lines."""
+        if self._places is not None:
+            from bisect import bisect_left
+
+            line = bisect_left(self._places, line)
+        return sum(map(len, self._lines[:line])) + self._extra * len(self._lines[:line])
+
+
+class Batch:
+    """A block of whole lines, sorted: a share for each directory, and what the other actions write."""
+
+    __slots__ = ("shares", "statuses", "stderr")
+
+    def __init__(self, shares: list[Share], stderr: bytes, statuses: dict[int, bytes]) -> None:
+        """`statuses` maps a status file's number in the script to its new contents."""
+        self.shares = shares
+        self.stderr = stderr
+        self.statuses = statuses
+
+
+class Sorter:
+    """Applies a script to blocks of lines. Remembers only the last timestamp, so that each is later than the last."""
+
+    def __init__(self, script: Script) -> None:
+        """`script` as logscript.parse returns it."""
+        self.stamps = script.stamp
+        self.extra = STAMP if script.stamp else 0
+        self._last = 0
+        self._actions = [
+            (action, compiled(action.pattern) if isinstance(action, Select) else None) for action in script.actions
+        ]
+        self._plain = all(isinstance(action, Directory) for action in script.actions)
+        self._count = len(script.directories)
+
+    def sort(self, lines: list[bytes], now: int) -> Batch:
+        """Sort lines (without their newlines), the present time being `now` nanoseconds since 1970."""
+        text = self._stamped(lines, now) if self.stamps else b"\n".join(lines) + b"\n"
+        if self._plain:
+            return Batch([Share(text, lines, self.extra + 1, None)] * self._count, b"", {})
+        return self._select(lines, text)
+
+    def _stamped(self, lines: list[bytes], now: int) -> bytes:
+        """Each line after its stamp. One reading of the clock, a nanosecond more for each line: unique and rising."""
+        count = len(lines)
+        first = max(now, self._last + 1)
+        self._last = first + count - 1
+        nano = first % NANO
+        fits = min(count, NANO - nano)
+        text = self._filled(lines[:fits], first, nano)
+        return text if fits == count else text + self._filled(lines[fits:], first + fits, 0)
+
+    def _filled(self, lines: list[bytes], first: int, nano: int) -> bytes:
+        count = len(lines)
+        fields: list[object] = [None] * (2 * count)
+        fields[::2] = range(nano, nano + count)
+        fields[1::2] = lines
+        return ((label(first)[:17] + b"%08x %s\n") * count) % tuple(fields)
+
+    def _select(self, lines: list[bytes], text: bytes) -> Batch:
+        texts = text.split(b"\n")
+        texts.pop()
+        seen = [each[:SEEN] for each in texts] if len(max(texts, key=len)) > SEEN else texts
+        everything = [True] * len(lines)
+        flags = everything
+        shares: list[Share] = []
+        stderr: list[bytes] = []
+        statuses: dict[int, bytes] = {}
+        for number, (action, match) in enumerate(self._actions):
+            if match is not None and isinstance(action, Select):
+                if action.wanted:
+                    flags = [flag or bool(match(each)) for flag, each in zip(flags, seen, strict=True)]
+                else:
+                    flags = [flag and not match(each) for flag, each in zip(flags, seen, strict=True)]
+            elif isinstance(action, Directory):
+                shares.append(self._share(lines, text, texts, flags))
+            elif isinstance(action, Stderr):
+                stderr.extend(map(shown, compress(seen, flags)))
+            elif isinstance(action, StatusFile) and True in flags:
+                last = len(flags) - 1 - flags[::-1].index(True)
+                statuses[number] = seen[last].ljust(STATUS, b"\n")
+        return Batch(shares, b"".join(stderr), statuses)
+
+    def _share(self, lines: list[bytes], text: bytes, texts: list[bytes], flags: Sequence[bool]) -> Share:
+        if False not in flags:
+            return Share(text, lines, self.extra + 1, None)
+        chosen = list(compress(texts, flags))
+        data = b"\n".join(chosen) + b"\n" if chosen else b""
+        return Share(data, chosen, 1, list(compress(range(len(texts)), flags)))
+
+
+def shown(line: bytes) -> bytes:
+    """A line as standard error gets it."""
+    return line + b"\n" if len(line) <= SHOWN else line[:SHOWN] + b"...\n"
