@@ -10,16 +10,14 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 from time import monotonic
 
 from svtree.multicall import DEFAULT_PATH, Builtin, Foreign, become, resolve
 from svtree.program import TEMPORARY
-from svtree.system.descriptors import place
 from svtree.system.errors import reason
-from svtree.system.signals import as_a_c_program
 from svtree.system.spawn import spawn
 from svtree.tcp.connection import arrival, verdict
+from svtree.tcp.forking import fork, put_at_standard
 from svtree.tcp.reception import Denied, Dropped
 
 TYPE_CHECKING = False
@@ -37,8 +35,6 @@ if TYPE_CHECKING:
 DENIED = 100
 # How long it is believed that a name on PATH still leads to the same program, in seconds.
 BELIEVED = 1.0
-# What is held back from a new child until it is no longer a copy of us.
-HELD = frozenset((signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGALRM))
 # No process can be had now; later there may be one.
 SHORTAGE = frozenset((errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE))
 # Errors after which execvp goes on to the next directory.
@@ -136,50 +132,33 @@ class Handover:
     def _fork(
         self, client: socket.socket, peer: Peer, decision: Decision | None, found: Builtin | Foreign | None
     ) -> int:
-        # A signal between fork and `let_go` would be written into the parent's wake-up pipe and taken for its own.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
-        try:
+        def body() -> int:
             try:
-                pid = os.fork()
-            except OSError as error:
-                raise CannotFork(error) from error
-            if pid == 0:
-                self._be_the_child(client, peer, decision, found)
-            return pid
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+                return self._serve(client, peer, decision, found)
+            except Denied:
+                return DENIED
+            except Dropped as drop:
+                self._journal.dropped(drop.reason)
+                return TEMPORARY
 
-    def _be_the_child(
+        try:
+            return fork(self._let_go, body)
+        except OSError as error:
+            raise CannotFork(error) from error
+
+    def _serve(
         self, client: socket.socket, peer: Peer, decision: Decision | None, found: Builtin | Foreign | None
     ) -> NoReturn:
-        code = TEMPORARY
+        """In the forked child: make the connection ready and be its handler."""
+        environ = self._reception.admit(client, peer, decision, os.getpid())
+        put_at_standard(client.detach())
+        if isinstance(found, Builtin):
+            become(self._handler.argv, environ)
         try:
-            self._let_go()
-            as_a_c_program()
-            signal.pthread_sigmask(signal.SIG_SETMASK, ())
-            environ = self._reception.admit(client, peer, decision, os.getpid())
-            put_at_standard(client.detach())
-            if isinstance(found, Builtin):
-                become(self._handler.argv, environ)
-            try:
-                self._handler.execute(environ)
-            except (OSError, ValueError) as error:
-                raise Dropped(self._not_run(error)) from error
-        except Denied:
-            code = DENIED
-        except Dropped as drop:
-            self._journal.dropped(drop.reason)
-        finally:
-            # Whatever happens here, the child never goes back into the parent's loop.
-            os._exit(code)
+            self._handler.execute(environ)
+        except (OSError, ValueError) as error:
+            raise Dropped(self._not_run(error)) from error
 
     def _not_run(self, error: OSError | ValueError) -> bytes:
         why = reason(error) if isinstance(error, OSError) else "invalid argument"
         return b"unable to run " + self._handler.argv[0] + b": " + why.encode()
-
-
-def put_at_standard(descriptor: int) -> None:
-    """Make a connection descriptors 0 and 1, and these alone."""
-    place({0: descriptor, 1: descriptor})
-    if descriptor > 1:
-        os.close(descriptor)

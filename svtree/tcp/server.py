@@ -12,13 +12,18 @@ import gc
 import os
 import signal
 
+from svtree.multicall import Builtin
 from svtree.program import PERMANENT, TEMPORARY
 from svtree.system.errors import reason
 from svtree.system.loop import READ, Loop
 from svtree.tcp import connection
 from svtree.tcp.connection import Peer
+from svtree.tcp.forking import fork
 from svtree.tcp.handover import CannotFork, Handover
+from svtree.tcp.pool import Pool
 from svtree.tcp.reception import Dropped, Reception
+from svtree.tcp.task import Task
+from svtree.tcp.worker import Worker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,7 +59,9 @@ class Server:
         self._accepting = False
         self._resting = False
         self._reception = Reception(settings, handler.environ, journal)
+        self._handler = handler
         self._handover = Handover(handler, self._reception, journal, self._let_go)
+        self._pool = Pool(self._loop, settings.workers, self._start_worker, self._ended, journal)
 
     def run(self) -> int:
         """Serve until TERM comes; return the exit code. Sessions go on by themselves."""
@@ -66,6 +73,8 @@ class Server:
         # What exists now lives as long as we do: a collection in a child would only touch, and so copy, its pages.
         gc.collect()
         gc.freeze()
+        if isinstance(self._handler.find(), Builtin):
+            self._pool.fill()
         self._admit_more()
         if self._kept is not None:
             self._kept.begin(self._loop)
@@ -73,8 +82,9 @@ class Server:
         return 0
 
     def close(self) -> None:
-        """Give back the loop and the connection to the supervisor."""
+        """Give back the loop, and the connections to workers and supervisor."""
         self._loop.close()
+        self._pool.close()
         if self._kept is not None:
             self._kept.close()
 
@@ -83,12 +93,18 @@ class Server:
         self.close()
         self._listener.close()
 
+    def _start_worker(self, channel: socket.socket) -> int:
+        return fork(self._let_go, lambda: Worker(channel, self._handler.argv, self._reception, self._journal).serve())
+
+    def _count(self) -> int:
+        return len(self._sessions) + self._pool.busy
+
     def _status(self) -> bytes:
-        return connection.status(len(self._sessions), self._settings.limit)
+        return connection.status(self._count(), self._settings.limit)
 
     def _admit_more(self) -> None:
         """Accept while there is room and a rest is not needed, else leave clients in the backlog."""
-        wanted = len(self._sessions) < self._settings.limit and not self._resting
+        wanted = self._count() < self._settings.limit and not self._resting
         if wanted and not self._accepting:
             self._loop.watch(self._listener.fileno(), READ, self._accept)
         elif self._accepting and not wanted:
@@ -124,12 +140,12 @@ class Server:
 
     def _receive(self, client: socket.socket, peer: Peer) -> None:
         """Decide about a connection and hand it over, or close it; none is ever forgotten between the two."""
-        self._journal.tell(connection.status(len(self._sessions) + 1, self._settings.limit))
+        self._journal.tell(connection.status(self._count() + 1, self._settings.limit))
         try:
             decision = self._decide(client, peer)
             if decision is not None and decision.deny:
                 self._deny(client, peer)
-            else:
+            elif not self._pool.take(client, Task(peer, decision)):
                 self._sessions.add(self._handover.give(client, peer, decision))
         except CannotFork as failure:
             self._journal.dropped(failure.reason)
@@ -169,8 +185,15 @@ class Server:
                 break
             if not pid:
                 break
+            if self._pool.reaped(pid, status):
+                continue
             # A child that is none of ours was started by whoever became us by exec.
             if pid in self._sessions:
                 self._sessions.remove(pid)
-                self._journal.tell(connection.end(pid, status), self._status())
+                self._ended(pid, status)
+        self._admit_more()
+
+    def _ended(self, pid: int, status: int) -> None:
+        """A session is over, and counted no more."""
+        self._journal.tell(connection.end(pid, status), self._status())
         self._admit_more()

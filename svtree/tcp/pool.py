@@ -1,0 +1,172 @@
+"""tcpserver's side of its standing workers: who is idle, who is busy, who is to be replaced.
+
+A worker is one process with a packet socket to it. A connection goes to it with its task, the report comes back. What
+else may happen to a worker, and how it is seen:
+
+- It ends after a report that says so, having served its number or having had a session that left something behind.
+- Its chain leads to a foreign program: the exec closes its socket, and it is from then on that connection's process.
+- It dies in the middle of a session: its wait status is the session's.
+- It dies idle: something is amiss on this machine, and it is replaced a moment later rather than at once.
+"""
+
+from __future__ import annotations
+
+import socket
+from functools import partial
+
+from svtree.system.errors import reason
+from svtree.system.loop import READ
+from svtree.tcp.task import LONGEST, Report, Task
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from svtree.system.loop import Loop
+    from svtree.tcp.journal import Journal
+
+# How long to wait before replacing a worker that has died without having anything to do, in seconds.
+PAUSE = 1.0
+
+
+class Standing:
+    """One worker: its pid, its socket until that is closed, whether it is in a session."""
+
+    __slots__ = ("busy", "channel", "pid")
+
+    def __init__(self, pid: int, channel: socket.socket) -> None:
+        """A worker that has just been forked."""
+        self.pid = pid
+        self.channel: socket.socket | None = channel
+        self.busy = False
+
+
+class Pool:
+    """Keeps `size` workers standing."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        size: int,
+        start: Callable[[socket.socket], int],
+        ended: Callable[[int, int], None],
+        journal: Journal,
+    ) -> None:
+        """`start` forks a worker for a channel; `ended(pid, wait status)` hears of each session's end."""
+        self._loop = loop
+        self._size = size
+        self._start = start
+        self._ended = ended
+        self._journal = journal
+        self._workers: dict[int, Standing] = {}
+        self._idle: list[Standing] = []
+        self._coming: socket.socket | None = None
+        self.busy = 0
+
+    def fill(self) -> None:
+        """Start what is missing."""
+        standing = sum(worker.channel is not None for worker in self._workers.values())
+        for _ in range(self._size - standing):
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            self._coming = ours
+            with theirs:
+                try:
+                    pid = self._start(theirs)
+                except OSError as error:
+                    self._coming = None
+                    ours.close()
+                    text = b"tcpserver: warning: unable to fork a worker: " + reason(error).encode()
+                    self._journal.warn(text + b"\n")
+                    self._loop.after(PAUSE, self.fill)
+                    return
+            self._coming = None
+            ours.setblocking(False)
+            worker = self._workers[pid] = Standing(pid, ours)
+            self._idle.append(worker)
+            self._loop.watch(ours.fileno(), READ, partial(self._hear, worker))
+
+    def take(self, client: socket.socket, task: Task) -> bool:
+        """Have an idle worker serve a connection; False where there is none. The caller closes its `client`."""
+        message = task.pack()
+        if len(message) > LONGEST:
+            return False
+        while self._idle:
+            # The one that worked last: its memory is the warmest.
+            worker = self._idle.pop()
+            if worker.channel is None:
+                continue
+            try:
+                socket.send_fds(worker.channel, [message], [client.fileno()])
+            except OSError:
+                # Dead already, and its end not yet seen.
+                continue
+            worker.busy = True
+            self.busy += 1
+            return True
+        return False
+
+    def reaped(self, pid: int, status: int) -> bool:
+        """A child has ended: whether it was a worker. Its session, if it was in one, has ended with it."""
+        worker = self._workers.get(pid)
+        if worker is None:
+            return False
+        # Its report may be here, unread: the death is seen first when both happen in one turn of the loop.
+        if worker.channel is not None:
+            self._hear(worker)
+        pause = 0.0 if worker.busy or worker.channel is None else PAUSE
+        self._leave(worker, pause)
+        del self._workers[pid]
+        if worker.busy:
+            self._over(worker, status)
+        return True
+
+    def close(self) -> None:
+        """Let go of the workers: the idle ones end, the others when their session is over.
+
+        A new worker says this too, and for itself as well: holding our end of its channel it would never see its end.
+        """
+        if self._coming is not None:
+            self._coming.close()
+        for worker in self._workers.values():
+            if worker.channel is not None:
+                worker.channel.close()
+                worker.channel = None
+        self._idle.clear()
+
+    def _hear(self, worker: Standing, _: int = READ) -> None:
+        """Take what has come from a worker: a report, or the end."""
+        if worker.channel is None:
+            return
+        try:
+            message = worker.channel.recv(64)
+        except BlockingIOError:
+            return
+        except OSError:
+            message = b""
+        if not message:
+            # Dead, or a foreign program now; which of them will be seen when it is reaped.
+            self._leave(worker, 0.0 if worker.busy else PAUSE)
+            return
+        report = Report.parse(message)
+        if report.leaving:
+            self._leave(worker, 0.0)
+        else:
+            self._idle.append(worker)
+        self._over(worker, report.code << 8)
+
+    def _over(self, worker: Standing, status: int) -> None:
+        worker.busy = False
+        self.busy -= 1
+        self._ended(worker.pid, status)
+
+    def _leave(self, worker: Standing, pause: float) -> None:
+        """Give a worker nothing more, and have it replaced."""
+        if worker.channel is None:
+            return
+        self._loop.forget(worker.channel.fileno())
+        worker.channel.close()
+        worker.channel = None
+        if worker in self._idle:
+            self._idle.remove(worker)
+        # Not here: a connection may be open just now, which a worker must not inherit.
+        self._loop.after(pause, self.fill)
