@@ -39,6 +39,12 @@ PROGRAMS = (
         ("softlimit", "supervision.programs.softlimit", 8, "run a program with resource limits"),
         ("pgrphack", "supervision.programs.pgrphack", 8, "run a program in a process group of its own"),
         ("multilog", "logs.programs.multilog", 8, "write a log to automatically rotated files"),
+        ("svscanboot", "supervision.programs.svscanboot", 8, "supervise the services of this machine"),
+        ("readproctitle", "logs.programs.readproctitle", 8, "show the last of what it reads in its command line"),
+        ("fghack", "supervision.programs.fghack", 8, "keep a daemon in the foreground"),
+        ("setlock", "supervision.programs.setlock", 8, "run a program with a file locked"),
+        ("tai64n", "logs.programs.tai64n", 8, "put a precise timestamp on each line"),
+        ("tai64nlocal", "logs.programs.tai64nlocal", 8, "show timestamps as local time"),
     ),
     *_suite(
         "ucspi-tcp",

@@ -1,4 +1,4 @@
-"""svscanboot: supervise the machine's services, with errors shown by ps."""
+"""svscanboot: supervise the services of this machine."""
 
 from __future__ import annotations
 
@@ -98,6 +98,7 @@ def _start_title(environ: Environ, null: int) -> int | None:
     os.close(reading)
     os.close(writing)
     try:
+        # In a session of its own: an interrupt from the terminal is svscan's to act on, with its messages still shown.
         spawn(program, TITLE, environ, descriptors={0: source, 1: null, 2: null}, session=True)
     except OSError as error:
         complain(f"svscanboot: warning: unable to run readproctitle: {reason(error)}")
