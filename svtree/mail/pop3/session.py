@@ -1,1 +1,368 @@
-"""The POP3 server session as a pure machine."""
+"""The POP3 server session as two pure machines: bytes in, actions out.
+
+What they are: the AUTHORIZATION state of RFC 1939 as qmail-popup has it, and the TRANSACTION and UPDATE states as
+qmail-pop3d has them, reply for reply. What they are not: they read no file, no clock and no password. Whoever drives
+them performs the actions in the order they come:
+
+- `Reply`: send these bytes, at the latest before waiting for more of the client's;
+- `Check`: have this login checked and, if it is good, served; then say `checked`;
+- `Open`: open a message, then say `opened` or `not_opened`; nothing else happens before;
+- `Send`: send the message that was opened, in dots and CRLF (`svtree.mail.pop3.stuffing`);
+- `Update`: remove and rename, then say `updated`;
+- `End`: close the connection.
+
+`TABLE` says which step a verb is in each state; `STEPS` says what each outcome of a step answers and which state comes
+then. docs/pop3-session.md is printed from them.
+"""
+
+from __future__ import annotations
+
+from svtree.formats.record import record
+from svtree.mail.commands import Command, Commands, TooLongError, scan_number
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Final, TypeAlias
+
+# States. They are words because the tables are printed and read.
+STRANGER: Final = "STRANGER"  # AUTHORIZATION, no name yet
+NAMED: Final = "NAMED"  # AUTHORIZATION, USER has given a name
+TRANSACTION: Final = "TRANSACTION"
+OVER: Final = "OVER"  # the connection is to be closed
+SAME: Final = "="  # in STEPS: the state stays what it was
+
+USER: Final = "user"
+LOGIN: Final = "login"
+DIGEST: Final = "digest"
+NO_USER: Final = "no user yet"
+NOT_YET: Final = "not authorized"
+LEAVE: Final = "leave"
+NOTHING: Final = "nothing"
+STATUS: Final = "status"
+LISTING: Final = "sizes"
+UNIQUE: Final = "unique names"
+DELETE: Final = "delete"
+RETRIEVE: Final = "retrieve"
+RESET: Final = "reset"
+HIGHEST: Final = "highest deleted"
+QUIT: Final = "quit"
+UNKNOWN: Final = "unknown"
+TROUBLE: Final = "trouble"
+
+_BEFORE: Final[Mapping[bytes, str]] = {b"user": USER, b"apop": DIGEST, b"noop": NOTHING, b"quit": LEAVE}
+TABLE: Final[Mapping[str, Mapping[bytes, str]]] = {
+    STRANGER: {**_BEFORE, b"pass": NO_USER},
+    NAMED: {**_BEFORE, b"pass": LOGIN},
+    TRANSACTION: {
+        b"stat": STATUS,
+        b"list": LISTING,
+        b"uidl": UNIQUE,
+        b"retr": RETRIEVE,
+        b"top": RETRIEVE,
+        b"dele": DELETE,
+        b"rset": RESET,
+        b"last": HIGHEST,
+        b"noop": NOTHING,
+        b"quit": QUIT,
+    },
+}
+# What any other verb is.
+OTHERWISE: Final[Mapping[str, str]] = {STRANGER: NOT_YET, NAMED: NOT_YET, TRANSACTION: UNKNOWN}
+
+_OK: Final = (b"+OK ", SAME)
+_SYNTAX: Final = (b"-ERR syntax error", SAME)
+_CHECKED: Final[Mapping[str, tuple[bytes, str]]] = {
+    "nothing given": _SYNTAX,
+    "served": (b"", OVER),
+    "refused": (b"-ERR authorization failed", OVER),
+    "crashed": (b"-ERR aack, child crashed", OVER),
+    "no pipe": (b"-ERR unable to open pipe", OVER),
+    "no process": (b"-ERR unable to fork", OVER),
+    "not read": (b"-ERR unable to write pipe", OVER),
+}
+_NUMBER: Final[Mapping[str, tuple[bytes, str]]] = {
+    "no number": _SYNTAX,
+    "zero": (b"-ERR messages are counted from 1", SAME),
+    "too high": (b"-ERR not that many messages", SAME),
+    "deleted": (b"-ERR already deleted", SAME),
+}
+# step: {outcome: (reply, next state)}. A reply of several lines ends here where its own text begins.
+STEPS: Final[Mapping[str, Mapping[str, tuple[bytes, str]]]] = {
+    USER: {"done": (b"+OK ", NAMED), "nothing given": _SYNTAX},
+    LOGIN: _CHECKED,
+    DIGEST: _CHECKED,
+    NO_USER: {"done": (b"-ERR USER first", SAME)},
+    NOT_YET: {"done": (b"-ERR authorization first", SAME)},
+    LEAVE: {"done": (b"+OK ", OVER)},
+    NOTHING: {"done": _OK},
+    STATUS: {"done": (b"+OK COUNT SIZE", SAME)},
+    LISTING: {"all": _OK, "one": (b"+OK NUMBER SIZE", SAME), **_NUMBER},
+    UNIQUE: {"all": _OK, "one": (b"+OK NUMBER NAME", SAME), **_NUMBER},
+    DELETE: {"done": _OK, **_NUMBER},
+    RETRIEVE: {"opened": _OK, "not opened": (b"-ERR unable to open that message", SAME), **_NUMBER},
+    RESET: {"done": _OK},
+    HIGHEST: {"done": (b"+OK NUMBER", SAME)},
+    QUIT: {"done": (b"+OK ", OVER), "not removed": (b"-ERR unable to unlink all deleted messages", SAME)},
+    UNKNOWN: {"done": (b"-ERR unimplemented", SAME)},
+    TROUBLE: {"line too long": (b"-ERR out of memory", OVER)},
+}
+
+# RFC 1939 knows no line over 255 bytes; a login goes through a pipe, and must fit into it.
+LONGEST_LINE: Final = 8192
+
+
+@record
+class Reply:
+    """Send this."""
+
+    data: bytes
+
+
+@record
+class Check:
+    """Have a login checked; `password` is the digest where the client said APOP."""
+
+    user: bytes
+    password: bytes
+
+
+@record
+class Open:
+    """Open the message with this index."""
+
+    index: int
+
+
+@record
+class Send:
+    """Send the opened message: its header and `lines` lines of its body, all of them if None."""
+
+    lines: int | None
+
+
+@record
+class Update:
+    """Remove these messages, by index; every other one is old from now on."""
+
+    deleted: tuple[int, ...]
+
+
+@record
+class End:
+    """Close the connection."""
+
+
+if TYPE_CHECKING:
+    Action: TypeAlias = Reply | Check | Open | Send | Update | End
+
+
+@record
+class Message:
+    """What the client may know of a message beforehand: its size in bytes as stored, and its name for ever."""
+
+    size: int
+    unique: bytes
+
+
+class Machine:
+    """What the two machines have in common: lines become commands, outcomes become replies."""
+
+    def __init__(self, state: str) -> None:
+        """The session begins with `greet`."""
+        self.state = state
+        self._commands = Commands(LONGEST_LINE)
+        self._waiting = False
+        self._actions: list[Action] = []
+
+    def receive(self, data: bytes) -> list[Action]:
+        """The client has sent `data`."""
+        if self.state != OVER:
+            self._commands.feed(data)
+        return self._go_on()
+
+    def _go_on(self) -> list[Action]:
+        """Do all that can be done with the lines that are there."""
+        while not self._waiting and self.state != OVER:
+            try:
+                command = self._commands.take()
+            except TooLongError:
+                self._answer(TROUBLE, "line too long")
+                break
+            if command is None:
+                break
+            self._do(TABLE[self.state].get(command.verb, OTHERWISE[self.state]), command)
+        actions, self._actions = self._actions, []
+        return actions
+
+    def _do(self, step: str, command: Command) -> None:
+        """Perform a step; the machines add those that need more than an answer."""
+        del command
+        self._answer(step, "done")
+
+    def _answer(self, step: str, outcome: str, words: Mapping[bytes, bytes] | None = None) -> None:
+        """Say what the table says and go where it says."""
+        text, state = STEPS[step][outcome]
+        for name, word in (words or {}).items():
+            text = text.replace(name, word)
+        if text:
+            self._actions.append(Reply(text + b"\r\n"))
+        if state != SAME:
+            self.state = state
+        if state == OVER:
+            self._actions.append(End())
+
+
+class Authorization(Machine):
+    """Until somebody has logged in."""
+
+    def __init__(self, timestamp: bytes) -> None:
+        """`timestamp` is "<PID.TIME@HOST>", what APOP's digest begins with; without one there is no APOP."""
+        super().__init__(STRANGER)
+        self._timestamp = timestamp
+        self._user = b""
+        self._step = LOGIN
+
+    def greet(self) -> list[Action]:
+        """The client has connected."""
+        return [Reply(b"+OK " + self._timestamp + b"\r\n")]
+
+    def checked(self, outcome: str) -> list[Action]:
+        """What came of the login, as STEPS names it."""
+        self._waiting = False
+        self._answer(self._step, outcome)
+        return self._go_on()
+
+    def _do(self, step: str, command: Command) -> None:
+        argument = command.argument
+        if step == USER:
+            if argument:
+                self._user = argument
+            self._answer(USER, "done" if argument else "nothing given")
+        elif step == LOGIN:
+            self._check(LOGIN, self._user, argument, given=bool(argument))
+        elif step == DIGEST:
+            user, space, digest = argument.partition(b" ")
+            if self._timestamp:
+                self._check(DIGEST, user, digest, given=bool(space))
+            else:
+                self._answer(NOT_YET, "done")
+        else:
+            self._answer(step, "done")
+
+    def _check(self, step: str, user: bytes, password: bytes, *, given: bool) -> None:
+        self._step = step
+        if not given:
+            self._answer(step, "nothing given")
+            return
+        self._waiting = True
+        self._actions.append(Check(user, password))
+
+
+class Transaction(Machine):
+    """A mailbox and the client whose it is."""
+
+    def __init__(self, messages: Sequence[Message]) -> None:
+        """`messages` are numbered from 1 in this order, for the whole session."""
+        super().__init__(TRANSACTION)
+        self._messages = messages
+        self._deleted: set[int] = set()
+        self._highest = 0
+        self._lines: int | None = None
+
+    def greet(self) -> list[Action]:
+        """The client has logged in."""
+        self._answer(NOTHING, "done")
+        return self._go_on()
+
+    def opened(self) -> list[Action]:
+        """The message that `Open` asked for is open."""
+        self._waiting = False
+        self._answer(RETRIEVE, "opened")
+        self._actions.append(Send(self._lines))
+        return self._go_on()
+
+    def not_opened(self) -> list[Action]:
+        """It cannot be opened; another client may have removed it."""
+        self._waiting = False
+        self._answer(RETRIEVE, "not opened")
+        return self._go_on()
+
+    def updated(self, not_removed: int) -> list[Action]:
+        """The mailbox is as the client wanted it, but for so many messages that could not be removed."""
+        self._waiting = False
+        for _ in range(not_removed):
+            self._answer(QUIT, "not removed")
+        self._answer(QUIT, "done")
+        return self._go_on()
+
+    def _do(self, step: str, command: Command) -> None:
+        if step in {LISTING, UNIQUE}:
+            self._list(step, command.argument)
+        elif step == RETRIEVE:
+            self._retrieve(command.argument)
+        elif step == DELETE:
+            self._delete(command.argument)
+        elif step == STATUS:
+            size = sum(each.size for index, each in enumerate(self._messages) if index not in self._deleted)
+            # The count is that of all messages, deleted or not: qmail-pop3d's, and clients have seen no other.
+            self._answer(STATUS, "done", {b"COUNT": b"%d" % len(self._messages), b"SIZE": b"%d" % size})
+        elif step == HIGHEST:
+            self._answer(HIGHEST, "done", {b"NUMBER": b"%d" % self._highest})
+        elif step == QUIT:
+            self._waiting = True
+            self._actions.append(Update(tuple(sorted(self._deleted))))
+        else:
+            if step == RESET:
+                self._deleted.clear()
+                self._highest = 0
+            self._answer(step, "done")
+
+    def _index(self, number: int | None) -> int | str:
+        """The index of the message that a number names, or the outcome if it names none."""
+        if number is None:
+            return "no number"
+        if number == 0:
+            return "zero"
+        if number > len(self._messages):
+            return "too high"
+        return "deleted" if number - 1 in self._deleted else number - 1
+
+    def _list(self, step: str, argument: bytes) -> None:
+        if argument:
+            index = self._index(scan_number(argument)[0])
+            if isinstance(index, str):
+                self._answer(step, index)
+                return
+            each = self._messages[index]
+            words = {b"NUMBER": b"%d" % (index + 1), b"SIZE": b"%d" % each.size}
+            # Last, since a name may hold anything.
+            self._answer(step, "one", {**words, b"NAME": each.unique})
+            return
+        self._answer(step, "all")
+        lines = [
+            b"%d %s\r\n" % (index + 1, each.unique if step == UNIQUE else b"%d" % each.size)
+            for index, each in enumerate(self._messages)
+            if index not in self._deleted
+        ]
+        self._actions.append(Reply(b"".join([*lines, b".\r\n"])))
+
+    def _retrieve(self, argument: bytes) -> None:
+        """RETR, and TOP, which is RETR with a number of lines; without one, TOP too is the whole message."""
+        number, rest = scan_number(argument)
+        index = self._index(number)
+        if isinstance(index, str):
+            self._answer(RETRIEVE, index)
+            return
+        self._lines = scan_number(rest.lstrip(b" "))[0]
+        self._waiting = True
+        self._actions.append(Open(index))
+
+    def _delete(self, argument: bytes) -> None:
+        index = self._index(scan_number(argument)[0])
+        if isinstance(index, str):
+            self._answer(DELETE, index)
+            return
+        self._deleted.add(index)
+        self._highest = max(self._highest, index + 1)
+        self._answer(DELETE, "done")
