@@ -58,21 +58,22 @@ def run(name: str) -> NoReturn:
     _leave(result)
 
 
-def become(argv: Sequence[bytes], environ: Environ) -> NoReturn:
+def become(argv: Sequence[bytes], environ: Environ, first: Builtin | None = None) -> NoReturn:
     """In a forked child, run the chain that begins with `argv` to its end and exit with its code."""
-    _leave(perform(argv, environ))
+    _leave(perform(argv, environ, first))
 
 
-def perform(argv: Sequence[bytes], environ: Environ) -> int:
+def perform(argv: Sequence[bytes], environ: Environ, first: Builtin | None = None) -> int:
     """Run the chain that begins with `argv` to its end; return its exit code. Foreign links are exec'ed.
 
     The caller's state is the program's: descriptors 0, 1, 2, current directory, ids. For a child that will end soon,
-    or for a worker that makes that state anew each time.
+    or for a worker that makes that state anew each time. A caller that knows what argv[0] resolves to says so.
     """
     name = os.path.basename(argv[0]).decode("utf-8", "surrogateescape")
     result: int | Chain = Chain(tuple(argv), environ)
     while isinstance(result, Chain):
-        link = resolve(result.argv[0], _where(result))
+        link = first or resolve(_what(result), _where(result))
+        first = None
         if not isinstance(link, Builtin):
             return _execute(name, result)
         name = link.name
@@ -144,6 +145,11 @@ def search(name: bytes, environ: Environ) -> bytes | None:
     return None
 
 
+def _what(chain: Chain) -> bytes:
+    """The name or path of the chain's next program."""
+    return chain.argv[0] if chain.file is None else chain.file
+
+
 def _where(chain: Chain) -> Environ:
     """An environment with the PATH that the chain's next program is looked for in."""
     return chain.environ if chain.path is None else {b"PATH": chain.path}
@@ -178,12 +184,13 @@ def _is_launcher(path: bytes) -> bool:
 
 def _execute(name: str, chain: Chain) -> int:
     """Leave this program by exec; returns an exit code only when that fails."""
-    path = search(chain.argv[0], _where(chain))
-    shown = chain.argv[0].decode("utf-8", "surrogateescape")
+    wanted = _what(chain)
+    path = search(wanted, _where(chain))
+    shown = wanted.decode("utf-8", "surrogateescape")
     try:
         if path is None:
             # No such file, or one that may not be run: let the kernel say which.
-            path = chain.argv[0] if b"/" in chain.argv[0] else _unusable(chain.argv[0], _where(chain))
+            path = wanted if b"/" in wanted else _unusable(wanted, _where(chain))
         as_a_c_program()
         os.execve(path, list(chain.argv), chain.environ)
     except OSError as error:

@@ -9,15 +9,19 @@ from __future__ import annotations
 import heapq
 import os
 import select
-import signal
-from typing import TYPE_CHECKING, Final
 
 from svtree.system.clock import SYSTEM
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal
     from collections.abc import Callable
+    from typing import Final
 
     from svtree.system.clock import Clock
+else:
+    # The C module: Python's would turn every number into an enum, in each child that tcpserver forks too.
+    import _signal as signal
 
 READ: Final = select.EPOLLIN
 WRITE: Final = select.EPOLLOUT
@@ -51,6 +55,7 @@ class Loop:
         self.clock = clock
         self._poll = select.epoll()
         self._callbacks: dict[int, Callable[[int], None]] = {}
+        self._fresh: set[int] = set()
         self._timers: list[Timer] = []
         self._running = False
         self._signals: dict[int, Callable[[], None]] = {}
@@ -63,6 +68,7 @@ class Loop:
             self._poll.modify(descriptor, events)
         else:
             self._poll.register(descriptor, events)
+            self._fresh.add(descriptor)
         self._callbacks[descriptor] = callback
 
     def forget(self, descriptor: int) -> None:
@@ -117,10 +123,13 @@ class Loop:
 
     def turn(self, at_most: float | None = None) -> None:
         """Wait for something, at most until the next deadline or for `at_most` seconds, and call back for it."""
-        for descriptor, events in self._poll.poll(self._patience(at_most)):
-            # An earlier callback of this turn may have forgotten a later one's descriptor.
+        ready = self._poll.poll(self._patience(at_most))
+        self._fresh.clear()
+        for descriptor, events in ready:
+            # An earlier callback of this turn may have closed a later one's descriptor, and even have been given its
+            # number again: what was seen was seen of the old file.
             callback = self._callbacks.get(descriptor)
-            if callback is not None:
+            if callback is not None and descriptor not in self._fresh:
                 callback(events)
         now = self.clock.monotonic()
         while self._timers and self._timers[0].due <= now:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import errno
 import os
-import random
 import socket
 import time
 
@@ -51,10 +50,9 @@ class Resolver:
         self._port = port
         self._patience = patience
         self._configuration = configuration
-        self._random = random.SystemRandom()
 
     def addresses(self, name: bytes) -> list[bytes]:
-        """The IPv4 addresses of a host name, qualified first, in random order; OSError where no server answers."""
+        """The IPv4 addresses of a host name, which is qualified first; OSError where no server answers."""
         for full in dns.qualify(name, self._rules()):
             ip = b"127.0.0.1" if full.lower() in (b"localhost", b"localhost.") else dns.literal(full)
             if ip is not None:
@@ -70,8 +68,9 @@ class Resolver:
             found = dns.addresses(self._ask(dns.encode(name), dns.A))
         except dns.DnsError as error:
             raise OSError(errno.EPROTO, str(error)) from error
-        self._random.shuffle(found)
-        return found
+        # Any one of them first, so that load is spread.
+        first = _number() % len(found) if found else 0
+        return found[first:] + found[:first]
 
     def name(self, ip: bytes) -> bytes | None:
         """The host name of an IPv4 address, None if it has none; OSError where no server answers."""
@@ -137,7 +136,7 @@ class Resolver:
 
     def _by_udp(self, server: bytes, name: bytes, kind: int, patience: float) -> dns.Answer:
         # A socket and an id for each question: an answer forged from outside has to guess both.
-        number = self._random.getrandbits(16)
+        number = _number()
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
             asking.connect((server.decode(), self._port))
             asking.send(dns.question(number, name, kind))
@@ -148,7 +147,7 @@ class Resolver:
                     return answer
 
     def _by_tcp(self, server: bytes, name: bytes, kind: int) -> dns.Answer:
-        number = self._random.getrandbits(16)
+        number = _number()
         query = dns.question(number, name, kind)
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as asking:
             deadline = time.monotonic() + TCP_PATIENCE
@@ -168,6 +167,11 @@ class Resolver:
         except dns.DnsError:
             # Not from the server, or of no use: what is asked for may still come.
             return None
+
+
+def _number() -> int:
+    """A number from 0 to 65535 that nobody can guess. Not by `random`: that seeds itself anew in every forked child."""
+    return int.from_bytes(os.urandom(2), "big")
 
 
 def _received(asking: socket.socket, deadline: float) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 
 from svtree.program import TEMPORARY
 from svtree.system.descriptors import place
@@ -11,7 +10,11 @@ from svtree.system.signals import as_a_c_program
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal
     from collections.abc import Callable
+else:
+    # The C module: Python's would turn every number into an enum, for every connection.
+    import _signal as signal
 
 # What is held back from a new child until it is no longer a copy of its parent.
 HELD = frozenset((signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGALRM))

@@ -126,7 +126,8 @@ class Handover:
                 raise CannotFork(error) from error
             self._journal.tell(arrival(os.getpid(), peer), verdict(b"ok", os.getpid(), known))
             raise Dropped(self._not_run(error)) from error
-        self._journal.tell(arrival(pid, peer), verdict(b"ok", pid, known))
+        if self._journal.verbose:
+            self._journal.tell(arrival(pid, peer), verdict(b"ok", pid, known))
         return pid
 
     def _fork(
@@ -153,7 +154,7 @@ class Handover:
         environ = self._reception.admit(client, peer, decision, os.getpid())
         put_at_standard(client.detach())
         if isinstance(found, Builtin):
-            become(self._handler.argv, environ)
+            become(self._handler.argv, environ, found)
         try:
             self._handler.execute(environ)
         except (OSError, ValueError) as error:

@@ -120,6 +120,10 @@ class Pool:
             self._over(worker, status)
         return True
 
+    def all_busy(self) -> bool:
+        """Whether there are workers, but none that is idle."""
+        return self.busy > 0 and not self._idle
+
     def close(self) -> None:
         """Let go of the workers: the idle ones end, the others when their session is over.
 

@@ -79,7 +79,8 @@ class Reception:
                 decision = self._access.by_names(peer.ip, known.remote_host, known.remote_info)
             except AccessError as error:
                 raise Dropped(error.reason) from error
-        self._journal.tell(verdict(b"deny" if decision.deny else b"ok", pid, known))
+        if self._journal.verbose:
+            self._journal.tell(verdict(b"deny" if decision.deny else b"ok", pid, known))
         if decision.deny:
             raise Denied
         return environment(self._environ, known, decision.environ)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import gc
 import os
-import signal
 
 from svtree.multicall import Builtin
 from svtree.program import PERMANENT, TEMPORARY
@@ -27,18 +26,25 @@ from svtree.tcp.worker import Worker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal
     import socket
 
     from svtree.formats.rules import Decision
+    from svtree.system.loop import Timer
     from svtree.tcp.handover import Handler
     from svtree.tcp.journal import Journal
     from svtree.tcp.kept import Kept
     from svtree.tcp.settings import Settings
+else:
+    # The C module: Python's would turn every number into an enum.
+    import _signal as signal
 
 # Connections taken before signals and timers get their turn.
 BATCH = 64
 # How long to leave clients in the backlog when the machine has no process or descriptor left, in seconds.
 REST = 0.5
+# How long a connection waits for one of the standing workers: about what a fork would cost it, in seconds.
+GRACE = 0.002
 # What accept reports when it is our side that lacks something; any other error is a client that has gone already.
 SHORTAGE = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 
@@ -58,6 +64,8 @@ class Server:
         self._sessions: set[int] = set()
         self._accepting = False
         self._resting = False
+        self._held: Timer | None = None
+        self._overflow = False
         self._reception = Reception(settings, handler.environ, journal)
         self._handler = handler
         self._handover = Handover(handler, self._reception, journal, self._let_go)
@@ -94,7 +102,7 @@ class Server:
         self._listener.close()
 
     def _start_worker(self, channel: socket.socket) -> int:
-        return fork(self._let_go, lambda: Worker(channel, self._handler.argv, self._reception, self._journal).serve())
+        return fork(self._let_go, lambda: Worker(channel, self._handler, self._reception, self._journal).serve())
 
     def _count(self) -> int:
         return len(self._sessions) + self._pool.busy
@@ -104,7 +112,7 @@ class Server:
 
     def _admit_more(self) -> None:
         """Accept while there is room and a rest is not needed, else leave clients in the backlog."""
-        wanted = self._count() < self._settings.limit and not self._resting
+        wanted = self._count() < self._settings.limit and not self._resting and self._held is None
         if wanted and not self._accepting:
             self._loop.watch(self._listener.fileno(), READ, self._accept)
         elif self._accepting and not wanted:
@@ -120,10 +128,25 @@ class Server:
         self._resting = False
         self._admit_more()
 
+    def _hold(self) -> None:
+        """Leave clients in the backlog until a worker is idle again, for a moment at most."""
+        self._held = self._loop.after(GRACE, self._overflows)
+        self._admit_more()
+
+    def _overflows(self) -> None:
+        """The workers are in for longer sessions: the next connection has a process of its own."""
+        self._held = None
+        self._overflow = True
+        self._admit_more()
+
     def _accept(self, _: int) -> None:
         for _ in range(BATCH):
             if not self._accepting:
                 return
+            if self._pool.all_busy() and not self._overflow:
+                self._hold()
+                return
+            self._overflow = False
             try:
                 client, address = self._listener.accept()
             except BlockingIOError:
@@ -196,4 +219,7 @@ class Server:
     def _ended(self, pid: int, status: int) -> None:
         """A session is over, and counted no more."""
         self._journal.tell(connection.end(pid, status), self._status())
+        if self._held is not None and not self._pool.all_busy():
+            self._held.cancel()
+            self._held = None
         self._admit_more()

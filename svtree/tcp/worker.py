@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import os
 import resource
-import signal
 import socket
 
 from svtree.formats.record import record
-from svtree.multicall import perform
+from svtree.multicall import Builtin, perform
 from svtree.program import TEMPORARY
 from svtree.tcp.forking import put_at_standard
 from svtree.tcp.reception import Denied, Dropped
@@ -21,8 +20,14 @@ from svtree.tcp.task import LONGEST, Report, Task
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal
+
+    from svtree.tcp.handover import Handler
     from svtree.tcp.journal import Journal
     from svtree.tcp.reception import Reception
+else:
+    # The C module: Python's would turn every number into an enum, for every connection.
+    import _signal as signal
 
 DENIED = 100
 # Connections that a worker serves before it is replaced: what leaks, leaks no further.
@@ -53,10 +58,10 @@ class Surroundings:
 class Worker:
     """Serves what comes through its channel until that ends."""
 
-    def __init__(self, channel: socket.socket, argv: tuple[bytes, ...], reception: Reception, journal: Journal) -> None:
+    def __init__(self, channel: socket.socket, handler: Handler, reception: Reception, journal: Journal) -> None:
         """To be made in the worker's own process; `channel` is a packet socket to tcpserver, 0 and 1 are idle."""
         self._channel = channel
-        self._argv = argv
+        self._handler = handler
         self._reception = reception
         self._journal = journal
         self._nothing = os.open(b"/dev/null", os.O_RDWR | os.O_CLOEXEC)
@@ -91,7 +96,8 @@ class Worker:
                 self._journal.dropped(drop.reason)
                 return TEMPORARY, False
             put_at_standard(client.detach())
-        return perform(self._argv, environ), True
+        found = self._handler.find()
+        return perform(self._handler.argv, environ, found if isinstance(found, Builtin) else None), True
 
     def _restore(self) -> bool:
         """Close the connection and make the state of a new process; False where that is not possible."""
