@@ -43,6 +43,11 @@ class Reader:
         self._started = False
         self.done = False
 
+    @property
+    def whole(self) -> bool:
+        """Whether what has come is whole records, a sender's first; the final NUL may be missing."""
+        return self._started and not self._held
+
     def feed(self, data: bytes) -> bytes:
         """The records that are complete now, each with its NUL. What follows the end of the envelope is ignored."""
         if self.done:

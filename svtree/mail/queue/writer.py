@@ -234,7 +234,7 @@ def commit(queue: Queue, entries: Sequence[Entry]) -> list[SubmitError | None]:
         with _Directories(queue, [b"todo"]) as todo:
             queue.sync.settle(todo, crowd=crowd)
     except OSError as error:
-        # The message may be seen, even delivered, already: it is not taken back. The sender will send again, and a message
+        # It may be seen, even delivered, already: it is not taken back. The sender will send again, and a message
         # that arrives twice is within the promise; one that is lost is not.
         outcomes = [each or _failure(codes.WRITE, error) for each in outcomes]
     for each, failed in zip(entries, outcomes, strict=True):

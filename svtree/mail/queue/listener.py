@@ -1,0 +1,81 @@
+"""Getting the socket queue/socket to listen on: kept by the supervisor from the last time, or made.
+
+It is handed to the supervisor when it is made (FDSTORE), so that clients who come while qmail-queued restarts wait in
+its backlog.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+
+from svtree.mail.queue.client import address
+from svtree.mail.queue.server import BACKLOG
+from svtree.system import notify, sockets
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from svtree.program import Environ
+
+NAME = b"queue"
+MODE = 0o666
+
+
+def obtain(home: bytes, environ: Environ) -> socket.socket:
+    """The listening socket. Raises OSError where it cannot be made, or another process listens already."""
+    kept = None
+    for each in sockets.inherited(environ):
+        if each.name == NAME and kept is None and _there(home):
+            kept = socket.socket(fileno=each.descriptor)
+        else:
+            os.close(each.descriptor)
+    if kept is not None:
+        return kept
+    made = _make(home)
+    supervisor = notify.from_environment(environ)
+    if supervisor is not None:
+        try:
+            supervisor.tell(b"FDSTORE=1", b"FDNAME=" + NAME, descriptors=[made.fileno()])
+        except OSError:
+            # Without a keeper a restart refuses clients for a moment, and they try again.
+            pass
+        supervisor.close()
+    return made
+
+
+def _there(home: bytes) -> bool:
+    """Whether there is a socket at the path: a kept one that has lost its name is of no use."""
+    try:
+        return stat.S_ISSOCK(os.lstat(home + b"/queue/socket").st_mode)
+    except OSError:
+        return False
+
+
+def _make(home: bytes) -> socket.socket:
+    path, directory = address(home)
+    try:
+        if _there(home):
+            _refuse_if_alive(path)
+            os.unlink(path)
+        made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        try:
+            made.bind(path)
+            os.chmod(path, MODE)
+            made.listen(BACKLOG)
+        except OSError:
+            made.close()
+            raise
+        return made
+    finally:
+        os.close(directory)
+
+
+def _refuse_if_alive(path: bytes) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            return
+    raise FileExistsError(17, "qmail-queued is already running", "queue/socket")
