@@ -16,3 +16,8 @@ def test_a_date_looks_as_qmail_writes_it() -> None:
 @given(st.integers(0, 1 << 38))
 def test_dates_are_those_of_the_c_library(seconds: int) -> None:
     assert dates.civil(seconds) == tuple(time.gmtime(seconds))[:6]
+
+
+@given(st.integers(0, 4_000_000_000))
+def test_the_from_line_of_an_mbox_has_the_moment_as_ctime_has_it(seconds: int) -> None:
+    assert dates.mbox(seconds).decode() == time.strftime("%a %b %d %H:%M:%S %Y", time.gmtime(seconds))
