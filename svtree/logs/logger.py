@@ -43,10 +43,14 @@ class Logger:
         self._ending = False
         intake = self._open_intake()
         self._delivery = Delivery(self._logs, intake)
-        if isinstance(intake, Spool):
-            self._recover(intake)
-        for log in self._logs:
-            log.begin()
+        try:
+            if isinstance(intake, Spool):
+                self._recover(intake)
+            for log in self._logs:
+                log.begin()
+        except Fatal:
+            intake.close()
+            raise
         self._delivery.record(0)
 
     def run(self) -> None:
@@ -113,7 +117,8 @@ class Logger:
         """Wait for a block or a signal and deal with it; False when it is time to end."""
         if self._ending and not self._tail and not self._delivery.inside:
             return False
-        if any(descriptor == wakeup.descriptor for descriptor, _ in poll.poll()):
+        poll.poll()
+        if wakeup.pending():
             signals = wakeup.take()
             self._ending = self._ending or TERM in signals
             if ALARM in signals:

@@ -9,6 +9,7 @@ again for each receiver. Follows multilog.c of daemontools 0.76 in what is selec
 from __future__ import annotations
 
 from itertools import compress
+from operator import itemgetter
 
 from svtree.formats.logscript import Directory, Select, StatusFile, Stderr
 from svtree.formats.tai64 import NANO, label
@@ -116,7 +117,7 @@ class Sorter:
         everything = [True] * len(lines)
         flags = everything
         shares: list[Share] = []
-        stderr: list[bytes] = []
+        stderr: list[tuple[int, bytes]] = []
         statuses: dict[int, bytes] = {}
         for number, (action, match) in enumerate(self._actions):
             if match is not None and isinstance(action, Select):
@@ -127,11 +128,13 @@ class Sorter:
             elif isinstance(action, Directory):
                 shares.append(self._share(lines, text, texts, flags))
             elif isinstance(action, Stderr):
-                stderr.extend(map(shown, compress(seen, flags)))
+                stderr.extend((at, shown(seen[at])) for at in compress(range(len(seen)), flags))
             elif isinstance(action, StatusFile) and True in flags:
                 last = len(flags) - 1 - flags[::-1].index(True)
                 statuses[number] = seen[last].ljust(STATUS, b"\n")
-        return Batch(shares, b"".join(stderr), statuses)
+        # Line by line, and for each line in the order of the script.
+        stderr.sort(key=itemgetter(0))
+        return Batch(shares, b"".join(text for _, text in stderr), statuses)
 
     def _share(self, lines: list[bytes], text: bytes, texts: list[bytes], flags: Sequence[bool]) -> Share:
         if False not in flags:

@@ -24,17 +24,29 @@ class Wakeup:
     def __init__(self, *numbers: int) -> None:
         """Catch these signals from now on."""
         self.descriptor, self._end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._came: set[int] = set()
         self._previous = {number: getsignal(number) for number in numbers}
         self._fd_before = set_wakeup_fd(self._end, warn_on_full_buffer=False)
         for number in numbers:
-            signal(number, _noted)
+            signal(number, self._note)
 
-    def take(self) -> frozenset[int]:
+    def pending(self) -> bool:
+        """Whether a signal has come.
+
+        To be asked after every poll: one that came when poll had already looked at `descriptor`, but before poll
+        returned, counts as come before whatever poll found.
+        """
+        return bool(self._came)
+
+    def take(self) -> set[int]:
         """The signals that came since the last call."""
         try:
-            return frozenset(os.read(self.descriptor, 4096))
+            os.read(self.descriptor, 4096)
         except BlockingIOError:
-            return frozenset()
+            pass
+        # One that comes between these two lines is taken now and wakes us once more for nothing.
+        came, self._came = self._came, set()
+        return came
 
     def close(self) -> None:
         """Put everything back as it was."""
@@ -44,6 +56,5 @@ class Wakeup:
         os.close(self.descriptor)
         os.close(self._end)
 
-
-def _noted(*_: object) -> None:
-    """The C handler has written the number to the pipe already."""
+    def _note(self, number: int, _: object) -> None:
+        self._came.add(number)

@@ -36,5 +36,13 @@ def test_a_chain_of_envdirs_is_one_environment(folder: Path) -> None:
     for name, data in (("one", b"1\n"), ("two", b"")):
         (folder / name).mkdir()
         (folder / name / "A").write_bytes(data)
-    command = [ours("envdir"), folder / "one", ours("envdir"), folder / "two", "sh", "-c", "echo ${A-unset}"]
+    command: list[str | bytes | Path] = [
+        ours("envdir"),
+        folder / "one",
+        ours("envdir"),
+        folder / "two",
+        "sh",
+        "-c",
+        "echo ${A-unset}",
+    ]
     assert run(command).out == b"unset\n"
