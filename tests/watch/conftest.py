@@ -1,0 +1,141 @@
+"""A watcher in a process of its own, with the newest watchdog, the oldest we support, and with none."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from svtree.formats import cdb
+from svtree.formats.rules import Decision, decide
+from tests.harness import PATH, Processes, until
+
+ROOT = Path(__file__).parents[2]
+DRIVER = Path(__file__).with_name("driver.py")
+OLDEST = "2.2.1"
+WATCH = """# what the shipped smtpd looks after
+tcp.smtp      tcprules tcp.smtp.cdb
+tcp.smtp.cdb  restart
+run           restart
+env/*         restart
+"""
+Event = list[object]
+
+
+def oldest_watchdog() -> Path:
+    """A directory with watchdog 2.2.1 alone, installed once; skips the test where it cannot be had."""
+    there = ROOT / "build" / f"watchdog-{OLDEST}"
+    if not there.exists():
+        there.parent.mkdir(exist_ok=True)
+        beside = tempfile.mkdtemp(dir=there.parent)
+        command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", beside, f"watchdog=={OLDEST}"]
+        done = subprocess.run(command, capture_output=True, check=False, timeout=120)
+        if done.returncode:
+            shutil.rmtree(beside)
+            pytest.skip(f"watchdog {OLDEST} cannot be installed: {done.stderr.decode().strip().splitlines()[-1]}")
+        try:
+            os.rename(beside, there)
+        except OSError:
+            # Another worker was quicker.
+            shutil.rmtree(beside)
+    return there
+
+
+@pytest.fixture(params=["newest", "oldest", "none"])
+def watchdog(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A PYTHONPATH under which the watcher finds the newest watchdog, version 2.2.1, or none at all."""
+    if request.param == "newest":
+        return str(ROOT)
+    if request.param == "oldest":
+        return f"{oldest_watchdog()}:{ROOT}"
+    (tmp_path / "watchdog.py").write_text('raise ImportError("not on this system")\n')
+    return f"{tmp_path}:{ROOT}"
+
+
+class Watching:
+    """A service directory, the process that watches it, and what that has said."""
+
+    def __init__(self, folder: Path, processes: Processes, pythonpath: str = str(ROOT)) -> None:
+        self.folder = folder
+        self.service = folder / "smtpd"
+        (self.service / "env").mkdir(parents=True)
+        self.write("watch", WATCH)
+        self.write("run", "#!/bin/sh\n")
+        self.write("tcp.smtp", ":allow\n")
+        self._processes = processes
+        self._pythonpath = pythonpath
+        self._log = folder / "events"
+        self._seen = 0
+
+    def write(self, name: str, text: str) -> None:
+        (self.service / name).write_text(text)
+
+    def start(self, *arguments: str | Path, path: str = PATH, env: dict[str, str] | None = None) -> None:
+        """Watch, by default the one service, and wait until it is known as it is."""
+        with self._log.open("wb") as log:
+            self.process = self._processes.start(
+                [sys.executable, DRIVER, *(arguments or (self.service,))],
+                env={"PYTHONPATH": self._pythonpath, "PATH": path, **(env or {})},
+                stdout=log.fileno(),
+                stderr=None,
+            )
+        self.await_event(["ready"])
+
+    def stop(self) -> None:
+        """End it, in order."""
+        self.process.terminate()
+        assert self.process.wait(10) == 0
+        self._seen = 0
+
+    def all_events(self) -> list[Event]:
+        return [json.loads(line) for line in self._log.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
+
+    def await_event(self, event: Event) -> None:
+        until(lambda: event in self.all_events()[self._seen :], what=str(event))
+
+    def events(self) -> list[Event]:
+        """What was said since the last call, when whatever was changed until now has had its effect."""
+        before = self.all_events().count(["idle"])
+        self.process.send_signal(signal.SIGUSR1)
+        until(lambda: self.all_events().count(["idle"]) > before, what="idle")
+        everything = self.all_events()
+        new, self._seen = everything[self._seen :], len(everything)
+        return [event for event in new if event not in (["ready"], ["idle"])]
+
+    def acts(self) -> list[object]:
+        """What was done to the service since the last call."""
+        return [event[2] for event in self.events() if event[0] == "act"]
+
+    def decision(self) -> Decision:
+        """What the compiled rules say to anybody."""
+        return decide(cdb.Reader((self.service / "tcp.smtp.cdb").read_bytes()).get, b"192.0.2.1")
+
+    def until_denied(self) -> None:
+        until(lambda: self.decision().deny, what="the rules deny")
+
+
+@pytest.fixture
+def watching(folder: Path, processes: Processes, watchdog: str) -> Iterator[Watching]:
+    """A watcher that runs, with each watchdog in turn; what happened up to now is forgotten."""
+    made = Watching(folder, processes, watchdog)
+    made.start()
+    made.events()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def quick(folder: Path, processes: Processes) -> Iterator[Watching]:
+    """A watcher that was not started yet, with the newest watchdog."""
+    made = Watching(folder, processes)
+    yield made
+    if made.process.poll() is None:
+        made.stop()
