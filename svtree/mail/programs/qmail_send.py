@@ -115,8 +115,13 @@ def _tell_ready(supervisor: Notifier | None) -> None:
         supervisor.close()
 
 
-def _reap() -> bool:
-    """Take the ends of what qmail-start started, which is ours; False when there is nothing left of it."""
+def _reap() -> None:
+    """Take the ends of what qmail-start started, which is ours; that one has ended is heard on its pipes."""
+    _take_ends()
+
+
+def _take_ends() -> bool:
+    """Whether any child is left, now that those that have ended are reaped."""
     while True:
         try:
             if os.waitpid(-1, os.WNOHANG)[0] == 0:
@@ -132,7 +137,7 @@ def _dismiss(environ: Environ, loop: Loop) -> None:
         loop.forget(descriptor)
         os.close(descriptor)
     deadline = loop.clock.monotonic() + FAREWELL
-    while _reap() and loop.clock.monotonic() < deadline:
+    while _take_ends() and loop.clock.monotonic() < deadline:
         loop.turn(1)
 
 

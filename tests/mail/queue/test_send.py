@@ -1,0 +1,382 @@
+"""qmail-send and its parts as a whole: real processes on a real queue."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.harness import free_port, until
+from tests.mail.queue.post import HOST, MESSAGE, Post, normalised
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "data"
+JIRO = f"jiro@{HOST}"
+DEFERRING = 'echo "not now"; exit 111\n'
+# Exits as the file beside the system's log says, and keeps what it was called with.
+SWITCHED = 'D=$(dirname "$QMAILHOME"); echo "$@" >> "$D/calls"; echo "did it"; exit $(cat "$D/exit")\n'
+
+
+def golden(name: str) -> list[str]:
+    lines = (GOLDEN / f"send-{name}.txt").read_text().splitlines()
+    return [line for line in lines if not line.startswith(("#", "$"))]
+
+
+def by_message(lines: list[str]) -> list[list[str]]:
+    """Each message's own lines, so that two that run at once may be told in any order."""
+    found: dict[str, list[str]] = {}
+    owner: dict[str, str] = {}
+    for line in normalised(lines):
+        message = re.search(r"M\d+|M\?", line)
+        delivery = re.search(r"D\d+", line)
+        if message and delivery:
+            owner[delivery[0]] = message[0]
+        key = message[0] if message else owner.get(delivery[0]) if delivery else None
+        if key is not None:
+            found.setdefault(key, []).append(re.sub(r"\b[MD]\d+", "N", line))
+    return sorted(found.values())
+
+
+def postmaster(post: Post) -> None:
+    post.alias("postmaster", "&jiro")
+    post.alias("mailer-daemon", "&jiro")
+
+
+def test_a_message_is_delivered_and_logged_as_by_real_qmail(post: Post) -> None:
+    post.user("jiro")
+    post.start()
+    assert post.queue([JIRO], f"anonymous@{HOST}").code == 0
+    post.empty()
+    assert normalised(post.log()[1:]) == normalised(golden("local-success"))
+    (message,) = post.mail("jiro")
+    assert re.fullmatch(
+        rb"Return-Path: <anonymous@mail.example.com>\n"
+        rb"Delivered-To: jiro@mail.example.com\n"
+        rb"Received: \(qmail \d+ invoked by uid %d\); \d+ \w+ \d{4} [0-9:]{8} -0000\n" % os.getuid() + MESSAGE,
+        message,
+    )
+
+
+def test_the_log_says_bytes_pid_and_uid_of_a_message(post: Post) -> None:
+    assert post.queue([JIRO]).code == 0
+    (name,) = post.files("mess")
+    size = (post.home / "queue" / name).stat().st_size
+    pid = re.search(rb"\0p(\d+)\0", (post.home / "queue" / "todo" / name.rpartition("/")[2]).read_bytes())
+    assert pid is not None
+    post.program("qmail-local", "exit 0\n")
+    post.start()
+    post.seen(rf"^info msg \d+: bytes {size} from <{JIRO}> qp {pid[1].decode()} uid {os.getuid()}$")
+    post.empty()
+
+
+@pytest.mark.parametrize(
+    ("name", "sender", "recipient"),
+    [
+        ("bounce", "jiro", "nouser"),
+        ("double-bounce", "nosuch", "nouser"),
+        ("triple-bounce", "nosuch", "nouser"),
+        ("dotqmail-pipe99", "jiro", "pipe99"),
+        ("dotqmail-pipe100", "jiro", "pipe100"),
+        ("dotqmail-two", "jiro", "two"),
+        ("dotqmail-loop", "jiro", "loop"),
+    ],
+)
+def test_what_qmail_send_does_and_says_is_what_real_qmail_did(
+    post: Post, name: str, sender: str, recipient: str
+) -> None:
+    post.user("jiro")
+    if name == "double-bounce":
+        postmaster(post)
+    post.alias("pipe99", "|exit 99\n/nonexistent/")
+    post.alias("pipe100", "|echo hello world; exit 100")
+    post.alias("two", "&jiro\n&jiro")
+    post.alias("loop", "&loop")
+    post.start()
+    assert post.queue([f"{recipient}@{HOST}"], f"{sender}@{HOST}").code == 0
+    post.empty()
+    assert by_message(post.log()) == by_message(golden(name))
+
+
+def test_a_bounce_reads_as_real_qmail_wrote_it(post: Post) -> None:
+    post.user("jiro")
+    post.start()
+    assert post.queue([f"nouser@{HOST}"]).code == 0
+    post.empty()
+    (bounce,) = post.mail("jiro")
+    received, date = rb"Received: \(qmail \d+ ", rb"\d+ \w+ \d{4} [0-9:]{8} -0000"
+    wanted = (GOLDEN / "send-bounce-message.txt").read_bytes().split(b"\n", 1)[1].replace(b"$\n", b"\n")
+    head = wanted[: wanted.index(b"Received: (qmail 9490")]
+    pattern = re.sub(rb"23\\ Nov\\ 2026\\ 23:02:10\\ \\-0000", lambda _: date, re.escape(head))
+    pattern = pattern.replace(re.escape(b"Received: (qmail 9494 "), received)
+    assert re.match(pattern, bounce)
+    assert bounce.endswith(MESSAGE)
+
+
+def test_a_deferred_message_stays_and_alarm_tries_it_again(post: Post) -> None:
+    home = post.user("jiro")
+    home.chmod(0o1700)
+    post.start()
+    assert post.queue([JIRO], f"anonymous@{HOST}").code == 0
+    post.seen("deferral")
+    assert normalised(post.log()[1:]) == normalised(golden("deferral-sticky"))
+    home.chmod(0o700)
+    before = len(post.log())
+    post.signal(signal.SIGALRM)
+    post.empty()
+    assert normalised(post.log()[before:]) == normalised(golden("alarm"))
+    assert len(post.mail("jiro")) == 1
+
+
+def test_a_host_that_refuses_connections_defers(post: Post) -> None:
+    post.control("smtproutes", f":[127.0.0.1]:{free_port()}")
+    post.start()
+    assert post.queue(["b@remote.example", "a@remote.example"], f"anonymous@{HOST}").code == 0
+    post.seen("deferral", 2)
+    post.seen("remote 0/20", 2)
+    assert sorted(normalised(post.log()[1:])) == sorted(normalised(golden("remote-deferral")))
+    assert post.stop() == 0
+    assert post.files("remote")
+
+
+def test_hup_reads_locals_and_virtualdomains_again_and_says_nothing(post: Post) -> None:
+    post.program("qmail-local", SWITCHED)
+    post.program("qmail-remote", 'printf "rr\\0Kremote\\0"\n')
+    (post.folder / "exit").write_text("0")
+    post.start()
+    assert post.queue(["a@new.example"]).code == 0
+    post.seen("to remote a@new.example")
+    post.empty()
+    post.control("locals", f"{HOST}\nnew.example")
+    post.control("virtualdomains", "virtual.example:joe")
+    before = post.log()
+    post.signal(signal.SIGHUP)
+    # A signal has been served when a message that is queued after it goes the new way; no other sign is given.
+    until(lambda: _goes(post, "b@new.example", "local"), what="new locals in force")
+    assert [line for line in post.log()[len(before) :] if "alert" in line] == golden("hup")
+    assert post.queue(["c@virtual.example"]).code == 0
+    post.seen("to local joe-c@virtual.example")
+    post.empty()
+
+
+def _goes(post: Post, recipient: str, channel: str) -> bool:
+    before = len(post.log())
+    assert post.queue([recipient]).code == 0
+    post.empty()
+    return any(f"to {channel} {recipient}" in line for line in post.log()[before:])
+
+
+def test_an_unreadable_control_file_at_hup_changes_nothing_and_says_so(post: Post) -> None:
+    post.program("qmail-local", SWITCHED)
+    (post.folder / "exit").write_text("0")
+    post.start()
+    (post.home / "control" / "locals").mkdir()
+    post.signal(signal.SIGHUP)
+    post.seen("^alert: unable to reread control.*locals")
+    assert post.queue([JIRO]).code == 0
+    post.seen(f"to local {JIRO}")
+    post.empty()
+
+
+def test_term_waits_for_what_runs_starts_nothing_and_leaves_no_process(post: Post) -> None:
+    fifo = post.folder / "gate"
+    os.mkfifo(fifo)
+    fifo.chmod(0o666)
+    post.program("qmail-local", 'read line < "$(dirname "$QMAILHOME")/gate"; exit 0\n')
+    post.control("concurrencylocal", "1")
+    process = post.start()
+    assert post.queue([JIRO, f"second@{HOST}"]).code == 0
+    post.seen("starting delivery 1:")
+    process.terminate()
+    gate = os.open(fifo, os.O_WRONLY)
+    os.write(gate, b"go\n")
+    os.close(gate)
+    assert process.wait(30) == 0
+    lines = post.log()
+    assert lines[-1:] == golden("exit")
+    assert any(line.endswith("exitasap") for line in lines)
+    assert not any("starting delivery 2:" in line for line in lines)
+    (recipients,) = post.files("local")
+    assert (post.home / "queue" / recipients).read_bytes() == b"D%s\0Tsecond@%s\0" % (JIRO.encode(), HOST.encode())
+
+
+def test_what_is_not_done_is_done_by_the_next_qmail_send(post: Post) -> None:
+    post.program("qmail-local", SWITCHED)
+    (post.folder / "exit").write_text("111")
+    post.start()
+    assert post.queue([JIRO]).code == 0
+    post.seen("deferral")
+    assert post.stop() == 0
+    (recipients,) = post.files("local")
+    due = (post.home / "queue" / recipients).stat().st_mtime
+    born = (post.home / "queue" / recipients.replace("local", "info")).stat().st_mtime
+    # The second attempt of a local message is due 10 squared seconds after its birth, give or take the first one's age.
+    assert 100 <= due - int(born) <= 144
+    (post.folder / "exit").write_text("0")
+    os.utime(post.home / "queue" / recipients, (time.time() - 5,) * 2)
+    post.start()
+    post.empty()
+    assert len((post.folder / "calls").read_text().splitlines()) == 2
+
+
+def test_a_message_that_is_too_old_is_tried_once_more_and_bounced(post: Post) -> None:
+    post.control("queuelifetime", "1")
+    post.program("qmail-local", 'case "$*" in *old*) echo "not now"; exit 111;; esac; cat >> "$QMAILHOME/bounce"\n')
+    post.start()
+    (post.home / "bounce").touch()
+    (post.home / "bounce").chmod(0o666)
+    assert post.queue([f"old@{HOST}"]).code == 0
+    post.seen("deferral")
+    (info,) = post.files("info")
+    os.utime(post.home / "queue" / info, (time.time() - 100,) * 2)
+    post.signal(signal.SIGALRM)
+    post.empty()
+    post.seen(r"failure: not_now/I'm_not_going_to_try_again;_this_message_has_been_in_the_queue_too_long\./$")
+    assert (
+        b"not now\nI'm not going to try again; this message has been in the queue too long.\n"
+        in (post.home / "bounce").read_bytes()
+    )
+
+
+def test_no_more_deliveries_run_than_control_says(post: Post) -> None:
+    post.control("concurrencylocal", "3")
+    post.program("qmail-local", "exit 0\n")
+    post.start()
+    assert post.queue([f"u{number}@{HOST}" for number in range(20)]).code == 0
+    post.empty()
+    used = [int(line.split()[2].split("/")[0]) for line in post.log() if line.startswith("status: local")]
+    assert max(used) == 3
+    assert sum("success" in line for line in post.log()) == 20
+
+
+def test_qmail_local_is_called_with_qmail_lspawns_words(post: Post) -> None:
+    home = post.user("jiro")
+    post.program("qmail-local", SWITCHED)
+    (post.folder / "exit").write_text("0")
+    (post.folder / "calls").touch()
+    (post.folder / "calls").chmod(0o666)
+    post.start("./Mailbox")
+    assert post.queue([f"Jiro-Lists-x@{HOST}"], "list-owner-@h.example-@[]").code == 0
+    post.empty()
+    assert (post.folder / "calls").read_text() == (
+        f"-- jiro {home} Jiro-Lists-x - Lists-x {HOST} list-owner-Jiro-Lists-x={HOST}@h.example ./Mailbox\n"
+    )
+
+
+def test_the_postmaster_of_control_gets_the_double_bounce(post: Post) -> None:
+    post.control("doublebounceto", "boss")
+    post.control("doublebouncehost", "elsewhere.example")
+    post.control("bouncefrom", "robot")
+    post.control("bouncehost", "bounces.example")
+    (post.folder / "sent").touch()
+    (post.folder / "sent").chmod(0o666)
+    post.program("qmail-local", 'echo "no"; exit 100\n')
+    post.program("qmail-remote", 'cat >> "$(dirname "$QMAILHOME")/sent"; printf "rok\\0Ktaken\\0"\n')
+    post.start()
+    assert post.queue([f"x@{HOST}"], f"y@{HOST}").code == 0
+    post.seen("to remote boss@elsewhere.example")
+    post.empty()
+    text = (post.folder / "sent").read_bytes()
+    assert b"\nFrom: robot@bounces.example\nTo: boss@elsewhere.example\n" in text
+    assert b"program at bounces.example.\nI tried to deliver a bounce message" in text
+
+
+def test_a_second_qmail_send_does_not_start(post: Post) -> None:
+    post.start()
+    second = post.processes.start(["qmail-start", "./Mailbox"], env=post.env(), stdout=-1)
+    out, _ = second.communicate(timeout=30)
+    assert second.returncode == 111
+    assert b"already running" in out or os.geteuid() == 0
+    assert post.queue([f"nobody-here@{HOST}"]).code == 0
+    post.seen("new msg")
+    post.seen("end msg", 1)
+
+
+def test_qmail_send_says_why_it_cannot_start(post: Post) -> None:
+    (post.home / "control" / "me").unlink()
+    process = post.processes.start(["qmail-start", "./Mailbox"], env=post.env())
+    out, _ = process.communicate(timeout=30)
+    assert process.returncode == 111
+    assert out.startswith(b"alert: cannot start: unable to read controls")
+
+
+def test_losing_a_spawner_ends_qmail_send_which_says_so(post: Post) -> None:
+    import psutil
+
+    process = post.start()
+    (spawner,) = [
+        each for each in psutil.Process(process.pid).children() if any("lspawn" in word for word in each.cmdline())
+    ]
+    spawner.kill()
+    assert process.wait(30) == 0
+    assert "alert: oh no! lost spawn connection! dying..." in post.log()
+
+
+def test_losing_qmail_clean_ends_qmail_send_which_says_so(post: Post) -> None:
+    import psutil
+
+    post.program("qmail-local", "exit 0\n")
+    process = post.start()
+    (cleaner,) = [
+        each for each in psutil.Process(process.pid).children() if any("clean" in word for word in each.cmdline())
+    ]
+    cleaner.kill()
+    assert post.queue([JIRO]).code == 0
+    assert process.wait(30) == 0
+    assert "alert: oh no! lost qmail-clean connection! dying..." in post.log()
+    # Nothing is lost: the message is still in todo/, and the next qmail-send delivers it.
+    post.start()
+    post.empty()
+
+
+def test_the_logger_gets_the_log_and_ends_with_the_rest(post: Post) -> None:
+    post.program("keeper", 'exec cat > "$(dirname "$QMAILHOME")/kept"\n')
+    process = post.processes.start(["qmail-start", "./Mailbox", "keeper"], env=post.env())
+    kept = post.folder / "kept"
+    until(lambda: kept.read_text().startswith("status: local 0/10 remote 0/20\n"))
+    process.terminate()
+    assert process.wait(30) == 0
+    assert kept.read_text().endswith("status: exiting\n")
+
+
+def test_a_todo_file_that_makes_no_sense_is_named_and_the_rest_goes_on(post: Post) -> None:
+    post.program("qmail-local", "exit 0\n")
+    assert post.queue([JIRO]).code == 0
+    (todo,) = post.files("todo")
+    (post.home / "queue" / todo).write_bytes(b"u1\0p1\0Xgarbage\0")
+    post.start()
+    post.seen(f"^warning: unknown record type in {todo}$")
+    assert post.queue([JIRO]).code == 0
+    post.seen("success")
+    until(lambda: len(post.files("mess")) == 1)
+
+
+def test_messages_that_crashes_left_are_removed_after_36_hours_and_not_before(post: Post) -> None:
+    queue = post.home / "queue"
+    for number, age in ((23, 129700), (46, 129000)):
+        for path in (queue / "mess" / "0" / str(number), queue / "intd" / str(number), queue / "pid" / str(number)):
+            path.write_bytes(b"cut")
+            os.utime(path, (time.time() - age,) * 2)
+    post.start()
+    until(lambda: post.files() == {"mess/0/46", "intd/46", "pid/46"})
+
+
+def test_without_the_trigger_a_message_waits_for_nothing_but_the_next_look(post: Post) -> None:
+    post.program("qmail-local", "exit 0\n")
+    assert post.queue([JIRO]).code == 0
+    (post.home / "queue" / "lock" / "trigger").unlink()
+    post.start()
+    post.empty()
+    assert "warning: unable to open lock/trigger" in post.log()
+
+
+def test_many_messages_at_once_are_each_delivered_once(post: Post) -> None:
+    post.user("jiro")
+    for _ in range(60):
+        assert post.queue([JIRO]).code == 0
+    post.start()
+    post.empty()
+    assert len(post.mail("jiro")) == 60
+    assert sum(line.startswith("end msg") for line in post.log()) == 60
