@@ -193,7 +193,7 @@ def test_a_full_disk_is_said_and_waited_for_and_nothing_is_lost(
         "mount -t tmpfs -o size=128k none disk || exit 1\n"
         "dd if=/dev/zero of=disk/ballast bs=1k count=110 2>/dev/null\n"
         "multilog s99999 n99 ./disk/main 2>err <&3 & pid=$!\n"
-        "until grep -q pausing err; do sleep 0.05; done\n"
+        "until grep -qs pausing err; do sleep 0.05; done\n"
         "rm disk/ballast; wait $pid; code=$?; cp -a disk/main copy; exit $code\n"
     )
     command = "exec 3<&0 </dev/null; exec sh ./script"
