@@ -36,10 +36,12 @@ class Heard:
 class ScriptedServer:
     """Listens on `address`; `replies` by verb (or by whole command line) take the place of the polite ones."""
 
-    def __init__(self, replies: Mapping[str, bytes] | None = None, address: str = "127.0.0.1") -> None:
+    def __init__(
+        self, replies: Mapping[str, bytes] | None = None, *, address: str = "127.0.0.1", port: int = 0
+    ) -> None:
         self.replies = {**POLITE, **(replies or {})}
         self.heard: list[Heard] = []
-        self._listener = socket.create_server((address, 0))
+        self._listener = socket.create_server((address, port))
         self.port: int = self._listener.getsockname()[1]
         self._thread = threading.Thread(target=self._serve)
 
