@@ -366,3 +366,17 @@ class Transaction(Machine):
         self._deleted.add(index)
         self._highest = max(self._highest, index + 1)
         self._answer(DELETE, "done")
+
+
+def render() -> str:
+    """The tables in Markdown: what docs/pop3-session.md holds."""
+    from svtree.mail.tables import page
+
+    about = (
+        "# The POP3 session\n\n"
+        "Printed from `svtree/mail/pop3/session.py`; a test compares. qmail-popup is in STRANGER and NAMED, and\n"
+        "begins with `+OK <PID.TIME@HOST>`; qmail-pop3d is in TRANSACTION, and begins with `+OK `, which answers the\n"
+        "password. After `+OK ` to a listing or a message its lines come, and a dot alone. In OVER the connection is\n"
+        "closed; after QUIT in TRANSACTION the deleted messages are removed first, and only then."
+    )
+    return page(about, TABLE, OTHERWISE, STEPS)

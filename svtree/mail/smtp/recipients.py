@@ -9,16 +9,17 @@ hosts in control/locals alone, which is no relaying, and say so.
 
 from __future__ import annotations
 
-from svtree.formats.cdb import CdbError, Reader
+import os
+
 from svtree.mail.controls import ControlError
 from svtree.system.errors import reason
-from svtree.system.mapped import Mapped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from svtree.mail.controls import Controls
+    from svtree.system.mapped import Mapped
 
 
 class Recipients:
@@ -59,6 +60,8 @@ class Recipients:
             self._more = None
 
     def _ask(self, more: Mapped, keys: list[bytes]) -> bool | None:
+        from svtree.formats.cdb import CdbError, Reader
+
         try:
             reader = Reader(more.data)
             return any(reader.get(key) is not None for key in keys)
@@ -79,6 +82,10 @@ def _keys(host: bytes) -> Iterator[bytes]:
 
 def _open(path: bytes) -> Mapped | None:
     try:
+        # Few hosts have one: those that do not shall not wait for the imports.
+        os.stat(path)
+        from svtree.system.mapped import Mapped
+
         return Mapped(path)
     except FileNotFoundError:
         return None

@@ -352,3 +352,16 @@ class Session:
 
     def _is_too_big(self) -> bool:
         return 0 < self._policy.databytes < self._size_of_body
+
+
+def render() -> str:
+    """The tables in Markdown: what docs/smtp-session.md holds."""
+    from svtree.mail.tables import page
+
+    about = (
+        "# The SMTP session\n\n"
+        "Printed from `svtree/mail/smtp/session.py`; a test compares. A session begins in IDLE with `220 GREETING\n"
+        "ESMTP`. GREETING is control/smtpgreeting, WHEN a Unix time, QP the queue's process, WHY what the queue said.\n"
+        "In DATA there are no verbs: the lines are the message, up to a dot alone. In OVER the connection is closed."
+    )
+    return page(about, TABLE, dict.fromkeys(TABLE, UNKNOWN), STEPS)
