@@ -13,6 +13,7 @@ from svtree import multicall
 from svtree.mail import controls
 from svtree.mail.delivery import orders, recipients
 from svtree.mail.delivery.spawner import Kind, Spawner
+from svtree.mail.queue import submit
 from svtree.program import TEMPORARY, UsageError
 from svtree.system import privileges
 from svtree.system.signals import as_a_c_program
@@ -44,6 +45,7 @@ def main(argv: Sequence[bytes], environ: Environ) -> int:
         return TEMPORARY
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     multicall.preload([PROGRAM], environ)
+    submit.preload()
     # What is loaded now is shared with every child; a collection there would copy it.
     gc.freeze()
     kind = Kind(lambda order: _deliver(order, default, environ), orders.local_report, TRUNCATE)

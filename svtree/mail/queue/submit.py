@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 else:
     from _signal import SIG_IGN, SIGPIPE, signal
 
-__all__ = ["Submission", "SubmitError", "begin", "carrier", "explain"]
+__all__ = ["Submission", "SubmitError", "begin", "carrier", "explain", "preload"]
 
 # Names whose uid the Received line and so the reader of headers knows: qmail-queue.c.
 INVOKERS = {b"alias": b"by alias", b"qmaild": b"from network", b"qmails": b"for bounce"}
@@ -60,6 +60,17 @@ def begin(environ: Environ, origin: bytes | None = None, patience: float = PATIE
     `origin` (b"network", b"bounce", b"alias") is who invokes, where one uid does everything; otherwise the uid says.
     """
     return Submission(environ, origin, patience)
+
+
+def preload() -> None:
+    """Import now what a submission may need: for a parent whose children fork, and may not read our files any more."""
+    import ctypes
+    import pwd
+
+    from svtree.mail.queue import client, sync, writer
+
+    # Named so that none of them looks unused: each is imported where it is dear and seldom needed.
+    _ = (ctypes, pwd, client, sync, writer)
 
 
 class Submission:

@@ -15,6 +15,7 @@ from tests.harness import PATH, Processes, Result, environment, ours, until
 
 HOST = "mail.example.com"
 MESSAGE = b"Subject: testing\n\nThis is a test.\n"
+SWITCHED = 'D=$(dirname "$QMAILHOME"); echo "$@" >> "$D/calls"; echo "did it"; exit $(cat "$D/exit")\n'
 FAMILIES = ("mess", "intd", "todo", "info", "local", "remote", "bounce", "pid")
 
 
@@ -54,6 +55,15 @@ class Post:
         path.parent.mkdir(exist_ok=True)
         path.write_text("#!/bin/sh\n" + script)
         path.chmod(0o755)
+
+    def switched(self, code: int) -> None:
+        """Let qmail-local be a script that notes its arguments in folder/calls and exits as folder/exit says."""
+        (self.folder / "exit").write_text(str(code))
+        calls = self.folder / "calls"
+        calls.touch()
+        # Deliveries run as other users when the tests run as root.
+        calls.chmod(0o666)
+        self.program("qmail-local", SWITCHED)
 
     def env(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
         """What every program of this system is run with."""

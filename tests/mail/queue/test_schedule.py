@@ -44,8 +44,8 @@ def test_an_agenda_gives_back_what_is_due_earliest_first_and_of_one_moment_in_or
         agenda.insert(due, number)
     assert agenda.first() == min((due for due, _ in entries), default=None)
     found = []
-    while (number := agenda.pop(5)) is not None:
-        found.append(number)
+    while (taken := agenda.pop(5)) is not None:
+        found.append(taken)
     in_order = sorted(entries, key=lambda entry: entry[0])
     assert found == [number for due, number in in_order if due <= 5]
     assert agenda.drain() == [(due, number) for due, number in in_order if due > 5]
@@ -64,6 +64,6 @@ def test_hurry_makes_everything_due_and_keeps_the_order(entries: list[tuple[int,
     agenda.hurry(3)
     agenda.insert(3, 1000)
     found = []
-    while (number := agenda.pop(3)) is not None:
-        found.append(number)
+    while (taken := agenda.pop(3)) is not None:
+        found.append(taken)
     assert found == [number for _, number in sorted(entries, key=lambda entry: entry[0])] + [1000]

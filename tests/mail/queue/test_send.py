@@ -16,8 +16,6 @@ from tests.mail.queue.post import HOST, MESSAGE, Post, normalised
 GOLDEN = Path(__file__).parents[2] / "golden" / "data"
 JIRO = f"jiro@{HOST}"
 DEFERRING = 'echo "not now"; exit 111\n'
-# Exits as the file beside the system's log says, and keeps what it was called with.
-SWITCHED = 'D=$(dirname "$QMAILHOME"); echo "$@" >> "$D/calls"; echo "did it"; exit $(cat "$D/exit")\n'
 
 
 def golden(name: str) -> list[str]:
@@ -142,9 +140,8 @@ def test_a_host_that_refuses_connections_defers(post: Post) -> None:
 
 
 def test_hup_reads_locals_and_virtualdomains_again_and_says_nothing(post: Post) -> None:
-    post.program("qmail-local", SWITCHED)
+    post.switched(0)
     post.program("qmail-remote", 'printf "rr\\0Kremote\\0"\n')
-    (post.folder / "exit").write_text("0")
     post.start()
     assert post.queue(["a@new.example"]).code == 0
     post.seen("to remote a@new.example")
@@ -169,8 +166,7 @@ def _goes(post: Post, recipient: str, channel: str) -> bool:
 
 
 def test_an_unreadable_control_file_at_hup_changes_nothing_and_says_so(post: Post) -> None:
-    post.program("qmail-local", SWITCHED)
-    (post.folder / "exit").write_text("0")
+    post.switched(0)
     post.start()
     (post.home / "control" / "locals").mkdir()
     post.signal(signal.SIGHUP)
@@ -203,8 +199,7 @@ def test_term_waits_for_what_runs_starts_nothing_and_leaves_no_process(post: Pos
 
 
 def test_what_is_not_done_is_done_by_the_next_qmail_send(post: Post) -> None:
-    post.program("qmail-local", SWITCHED)
-    (post.folder / "exit").write_text("111")
+    post.switched(111)
     post.start()
     assert post.queue([JIRO]).code == 0
     post.seen("deferral")
@@ -253,10 +248,7 @@ def test_no_more_deliveries_run_than_control_says(post: Post) -> None:
 
 def test_qmail_local_is_called_with_qmail_lspawns_words(post: Post) -> None:
     home = post.user("jiro")
-    post.program("qmail-local", SWITCHED)
-    (post.folder / "exit").write_text("0")
-    (post.folder / "calls").touch()
-    (post.folder / "calls").chmod(0o666)
+    post.switched(0)
     post.start("./Mailbox")
     assert post.queue([f"Jiro-Lists-x@{HOST}"], "list-owner-@h.example-@[]").code == 0
     post.empty()
