@@ -43,7 +43,7 @@ def test_the_first_bytes_are_those_of_daemontools(data: bytes) -> None:
 
 @pytest.mark.parametrize("size", [0, 1, 17])
 def test_too_few_bytes_are_no_status(size: int) -> None:
-    with pytest.raises(StatusError, match="^bad format$"):
+    with pytest.raises(StatusError, match=r"^bad format$"):
         parse(RUNSV_UP[:size])
 
 
