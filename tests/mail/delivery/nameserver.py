@@ -57,16 +57,16 @@ class NameServer:
 
     def _serve(self) -> None:
         while True:
-            ready = select.select([self._udp, self._tcp, self._end], [], [])[0]
+            ready = select.select([self._udp.fileno(), self._tcp.fileno(), self._end], [], [])[0]
             if self._end in ready:
                 return
             with contextlib.suppress(OSError):
-                if self._udp in ready:
+                if self._udp.fileno() in ready:
                     query, client = self._udp.recvfrom(4096)
                     answer = self._answer(query, by_tcp=False)
                     if answer is not None:
                         self._udp.sendto(answer, client)
-                if self._tcp in ready:
+                if self._tcp.fileno() in ready:
                     self._by_tcp()
 
     def _by_tcp(self) -> None:
