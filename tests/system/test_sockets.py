@@ -30,7 +30,7 @@ print(found, os.get_inheritable(3), os.get_inheritable(4))
     [
         ({"LISTEN_FDS": "2", "LISTEN_PID": "ME", "LISTEN_FDNAMES": "a:listen"}, "[(4, b'listen')] True False"),
         ({"LISTEN_FDS": "2", "LISTEN_FDNAMES": "a:listen"}, "[(4, b'listen')] True False"),
-        ({"LISTEN_FDS": "9", "LISTEN_PID": "ME"}, "[(4, b'')] True False"),
+        ({"LISTEN_FDS": "2", "LISTEN_PID": "ME"}, "[(4, b'')] True False"),
         ({"LISTEN_FDS": "1", "LISTEN_PID": "ME"}, "[] True True"),
         ({"LISTEN_FDS": "2", "LISTEN_PID": "1"}, "[] True True"),
         ({"LISTEN_FDS": "two", "LISTEN_PID": "ME"}, "[] True True"),
