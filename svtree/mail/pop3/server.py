@@ -15,7 +15,7 @@ from svtree.mail.pop3 import maildir
 from svtree.mail.pop3.session import Authorization, Check, End, Message, Open, Reply, Send, Transaction, Update
 from svtree.mail.pop3.stuffing import Stuffing
 from svtree.multicall import become
-from svtree.system.descriptors import place
+from svtree.system.descriptors import ensure_standard, place
 from svtree.system.signals import as_a_c_program
 from svtree.system.streams import write_all
 
@@ -36,6 +36,7 @@ ASKED = 3
 
 def authorize(host: bytes, checker: Sequence[bytes], environ: Environ) -> int:
     """Ask for a login and let `checker` serve it; returns qmail-popup's one exit code, 1."""
+    ensure_standard()
     # A timestamp promises that APOP may work. Clients that believe it never try anything else.
     timestamp = b"" if b"NOAPOP" in environ else b"<%d.%d@%s>" % (os.getpid(), int(time()), host)
     session = Authorization(timestamp)
@@ -62,6 +63,7 @@ def authorize(host: bytes, checker: Sequence[bytes], environ: Environ) -> int:
 
 def transact(directory: bytes) -> int:
     """Give out the Maildir `directory`; returns qmail-pop3d's one exit code for that, 0."""
+    ensure_standard()
     try:
         with Dialogue(TIMEOUT) as dialogue:
             try:

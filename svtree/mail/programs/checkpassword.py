@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 
 from svtree.mail.accounts import AccountError, check
+from svtree.multicall import preload
 from svtree.program import Chain, Fatal, UsageError
 from svtree.system.errors import reason
 from svtree.system.privileges import become
@@ -50,20 +51,29 @@ def main(argv: Sequence[bytes], environ: Environ) -> int | Chain:
         raise Fatal(str(error)) from error
     if account is None:
         return REFUSED
+    # Found now, as whoever we are: the user may not be allowed to read our modules.
+    preload(argv[1:], environ)
     _enter(account)
     return Chain(tuple(argv[1:]), {**environ, b"USER": account.name, b"HOME": account.home, b"SHELL": account.shell})
 
 
 def _enter(account: Account) -> None:
     """Be the user, at home. An ordinary user's tree has no other user to become."""
+    if account.virtual:
+        # First, since a tree may stand where only its owner gets to; below the home all is the user's.
+        _go_to(account.home)
     if os.geteuid() == 0:
         try:
             become(account.gid, account.uid)
         except OSError:
             # DJB's answer, too: an account that one cannot become is no account to log in with.
             raise Fatal("unable to become the user: permission denied", REFUSED) from None
+    if not account.virtual:
+        _go_to(account.home)
+
+
+def _go_to(home: bytes) -> None:
     try:
-        os.chdir(account.home)
+        os.chdir(home)
     except OSError as error:
-        shown = account.home.decode("utf-8", "surrogateescape")
-        raise Fatal(f"unable to switch to {shown}: {reason(error)}") from error
+        raise Fatal(f"unable to switch to {home.decode('utf-8', 'surrogateescape')}: {reason(error)}") from error

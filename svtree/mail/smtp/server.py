@@ -17,6 +17,7 @@ from svtree.mail.dialogue import Dialogue, GoneError, SilentError
 from svtree.mail.queue import submit
 from svtree.mail.smtp.recipients import Recipients
 from svtree.mail.smtp.session import Abandon, Begin, End, Finish, Policy, Reply, Session, Write
+from svtree.system.descriptors import ensure_standard
 from svtree.system.errors import reason
 from svtree.system.interfaces import addresses
 from svtree.system.streams import complain
@@ -47,6 +48,7 @@ class Settings:
 
 def serve(environ: Environ) -> int:
     """Serve the client; returns qmail-smtpd's exit code."""
+    ensure_standard()
     try:
         settings = read_settings(environ)
     except ControlError as error:

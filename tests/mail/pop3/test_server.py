@@ -196,3 +196,19 @@ def test_how_it_is_called_is_told_the_client_as_the_original_does() -> None:
 def test_nobodys_mail_is_read_as_root(home: Path) -> None:
     found = harness.run([harness.ours("qmail-pop3d"), "Maildir"], cwd=home)
     assert (found.code, found.out, found.err) == (1, b"", b"qmail-pop3d invoked as uid 0, terminating\n")
+
+
+@pytest.mark.root
+def test_a_tree_of_roots_where_nobody_else_gets_to_serves_its_users(home: Path, user: Account) -> None:
+    put(user, "new/1.a.host", b"x\n")
+    home.chmod(0o700)
+    assert user.uid != 0
+    with serve(LOGIN, {"QMAILHOME": str(home)}) as served:
+        log_in(served)
+        assert served.ask(b"STAT") == b"+OK 1 2\r\n"
+        assert served.ask(b"QUIT") == b"+OK \r\n"
+
+
+def test_with_its_descriptors_closed_nothing_of_ours_takes_their_place(home: Path) -> None:
+    words = ["/bin/sh", "-c", 'exec "$@" <&- >&-', "sh", harness.ours("qmail-popup"), *LOGIN[1:]]
+    assert harness.run(words, env={"QMAILHOME": str(home)}).code == 1

@@ -9,6 +9,7 @@ import pytest
 
 from svtree import multicall
 from svtree.mail.queue.layout import make_queue
+from svtree.program import Chain
 from tests import harness
 from tests.mail.wire import serve
 
@@ -207,7 +208,7 @@ def test_over_pipes_instead_of_a_socket_it_is_the_same(home: Path) -> None:
     assert found.out.endswith(b"221 mail.example.com\r\n")
 
 
-def in_this_process(environ: dict[bytes, bytes], said: bytes) -> tuple[int, list[bytes]]:
+def in_this_process(environ: dict[bytes, bytes], said: bytes) -> tuple[int | Chain, list[bytes]]:
     """A session of qmail-smtpd without a process of its own, as tcpserver's standing workers have it."""
     kept = os.dup(0), os.dup(1)
     client, server = socket.socketpair()
