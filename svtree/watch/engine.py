@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 # The seconds between two sweeps: so many times what a sweep takes, so that it costs 0.03 % of a core however many files
 # there are, but within these bounds. Without the kernel's hints it is all there is, and may cost 0.5 %.
-SHARE, SOONEST, LATEST = 3000, 2.0, 15.0
+SHARE, SOONEST, LATEST = 3000, 2.0, 60.0
 SHARE_ALONE, SOONEST_ALONE, LATEST_ALONE = 200, 0.2, 5.0
 # What comes and goes in a tree within this time is told once.
 GATHER = 0.02

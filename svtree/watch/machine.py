@@ -133,10 +133,11 @@ class Machine:
         targets = [entry.action.target for entry in compiled if isinstance(entry.action, Compile)]
         self._needed = frozenset([RUN, *sources, *targets])
         keys = {key_of(entry) for entry in entries}
-        known: dict[Key, object]
-        for known in (self._acted, self._unseen, self._failed, self._retries):  # type: ignore[assignment]
-            for key in known.keys() - keys:
-                del known[key]
+        self._acted = {key: files for key, files in self._acted.items() if key in keys}
+        self._unseen = {key: complaints for key, complaints in self._unseen.items() if key in keys}
+        self._failed = {key: complaint for key, complaint in self._failed.items() if key in keys}
+        self._retries = {key: moment for key, moment in self._retries.items() if key in keys}
+        self._again &= keys
 
     def misconfigure(self, complaint: Complaint) -> None:
         """The watch file makes no sense: what it said before stays in force."""
@@ -169,9 +170,10 @@ class Machine:
         key = key_of(entry)
         self._running.discard(key)
         self._failed.pop(key, None)
-        if outcome.complaint is not None:
+        known = any(key_of(each) == key for each in self.entries)
+        if outcome.complaint is not None and known:
             self._failed[key] = outcome.complaint
-        if outcome.temporary:
+        if outcome.temporary and known:
             self._retries[key] = now + RETRY
             self._look_by(now + RETRY)
         if outcome.changed:
@@ -194,10 +196,10 @@ class Machine:
         if before is None:
             self._acted[key] = after
             return (entry in look.missing or entry in look.older) and self._is_there(entry, found)
+        if self._wait(key, before, after, now):
+            return False
         if before != after:
-            if self._wait(key, before, after, now) or (
-                entry.pattern in self._needed and not self._is_there(entry, found)
-            ):
+            if entry.pattern in self._needed and not self._is_there(entry, found):
                 return False
             self._acted[key] = after
             return True
