@@ -28,12 +28,14 @@ TEMPORARY = 111
 class Chain:
     """The program to run next, in this process: its argv (name first) and its environment.
 
-    It is looked for in `path`, or, where that is None, in the PATH of its own environment.
+    It is looked for in `path`, or, where that is None, in the PATH of its own environment; under the name `file`, or,
+    where that is None, under the first word of `argv`.
     """
 
     argv: tuple[bytes, ...]
     environ: Environ
     path: bytes | None = None
+    file: bytes | None = None
 
 
 class Fatal(Exception):  # noqa: N818 - the word the originals print

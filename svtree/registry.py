@@ -51,6 +51,11 @@ PROGRAMS = (
         ("tcpserver", "tcp.programs.tcpserver", 1, "accept TCP connections and run a program for each"),
         ("tcprules", "tcp.programs.tcprules", 1, "compile rules for tcpserver"),
         ("tcprulescheck", "tcp.programs.tcprulescheck", 1, "show what compiled rules do with an address"),
+        ("argv0", "tcp.programs.argv0", 1, "run a program under another name"),
+        ("recordio", "tcp.programs.recordio", 1, "record the input and output of a program"),
+        ("fixcrio", "tcp.programs.fixcrio", 1, "put missing carriage returns into a program's input and output"),
+        ("addcr", "tcp.programs.addcr", 1, "put a carriage return before each line feed"),
+        ("delcr", "tcp.programs.delcr", 1, "take out the carriage return before each line feed"),
     ),
     *_suite(
         "relay-ctrl",
