@@ -174,14 +174,14 @@ def _number() -> int:
     return int.from_bytes(os.urandom(2), "big")
 
 
-def _received(asking: socket.socket, deadline: float) -> bytes:
-    """The next bytes before a moment of the monotonic clock; TimeoutError after it."""
+def _received(asking: socket.socket, deadline: float, most: int = DATAGRAM) -> bytes:
+    """The next bytes, at most so many, before a moment of the monotonic clock; TimeoutError after it."""
     left = deadline - time.monotonic()
     if left <= 0:
         raise TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
     asking.settimeout(left)
     try:
-        return asking.recv(DATAGRAM)
+        return asking.recv(most)
     except TimeoutError:
         raise TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT)) from None
 
@@ -189,11 +189,11 @@ def _received(asking: socket.socket, deadline: float) -> bytes:
 def _exactly(asking: socket.socket, size: int, deadline: float) -> bytes:
     data = b""
     while len(data) < size:
-        more = _received(asking, deadline)
+        more = _received(asking, deadline, size - len(data))
         if not more:
             raise OSError(errno.EPROTO, os.strerror(errno.EPROTO))
         data += more
-    return data[:size]
+    return data
 
 
 def _quads(text: bytes) -> list[bytes]:

@@ -20,7 +20,7 @@ def identserver(answer: bytes | None, ip: str = "127.0.0.1", port: int = 0) -> I
         def serve() -> None:
             with contextlib.ExitStack() as silent:
                 while True:
-                    ready, _, _ = select.select([listener, stop], [], [])
+                    ready = set(select.select([listener.fileno(), stop], [], [])[0])
                     if stop in ready:
                         return
                     connection, _ = listener.accept()

@@ -67,14 +67,14 @@ def nameserver(zone: Zone, port: int = 0) -> Iterator[Running]:
 
 def _serve(zone: Zone, udp: socket.socket, tcp: socket.socket, stop: int) -> None:
     while True:
-        ready, _, _ = select.select([udp, tcp, stop], [], [])
+        ready = set(select.select([udp.fileno(), tcp.fileno(), stop], [], [])[0])
         if stop in ready:
             return
-        if udp in ready:
+        if udp.fileno() in ready:
             query, client = udp.recvfrom(4096)
             for answer in _answers(zone, query, over_tcp=False):
                 udp.sendto(answer, client)
-        if tcp in ready:
+        if tcp.fileno() in ready:
             connection, _ = tcp.accept()
             with connection:
                 connection.settimeout(5)

@@ -100,7 +100,9 @@ def serve(
     assert process.stdout is not None
     told = process.stdout.readline()
     assert told, log.read_text()
-    return Serving(process, int(told), log)
+    server = Serving(process, int(told), log)
+    server.until_logged("^tcpserver: status: 0/")
+    return server
 
 
 def compile_rules(folder: Path, text: str, name: str = "rules.cdb") -> Path:

@@ -190,6 +190,8 @@ def test_sessions_go_on_when_it_ends(processes: Processes, folder: Path) -> None
     server = serve(processes, folder, *HOLD)
     with server.client() as client:
         assert greeting(client) == b"here\n"
+        # The handler may be quicker than the line that tells of it.
+        server.until_logged("ok ")
         logged = len(server.log())
         assert server.stop() == 0
         client.sendall(b"still here\n")
