@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -31,9 +32,11 @@ class Post:
     def control(self, name: str, text: str) -> None:
         (self.home / "control" / name).write_text(text + "\n")
 
-    def serve(self, *program: str, env: dict[str, str] | None = None, rules: str | None = None) -> int:
-        """Start tcpserver, ours, for a program; returns the port. Its log goes to `log`."""
-        options = ["-v", "-R", "-H", "-1", "-l", "0"]
+    def serve(
+        self, *program: str, env: dict[str, str] | None = None, rules: str | None = None, more: Sequence[str] = ()
+    ) -> int:
+        """Start tcpserver, ours, with `more` options for a program; returns the port. Its log goes to `log`."""
+        options = ["-v", "-R", "-H", "-1", "-l", "0", *more]
         if rules is not None:
             cdb = self.home / "tcp.cdb"
             made = harness.run([harness.ours("tcprules"), cdb, self.home / "tcp.tmp"], stdin=rules.encode())
@@ -49,8 +52,8 @@ class Post:
         assert server.stdout is not None
         return int(server.stdout.readline())
 
-    def smtp(self, **env: str) -> int:
-        return self.serve("qmail-smtpd", env=env, rules=RULES)
+    def smtp(self, *more: str, **env: str) -> int:
+        return self.serve("qmail-smtpd", env=env, rules=RULES, more=more)
 
     def pop3(self, **env: str) -> int:
         return self.serve("qmail-popup", HOST, "checkpassword", "qmail-pop3d", "Maildir", env=env)

@@ -76,3 +76,11 @@ def test_dots_and_eight_bit_data_arrive_as_they_were_meant(post: Post) -> None:
     exchange.replay(exchange.read("smtp-8bit"), port)
     bodies = {message.split(b"\nSubject: ")[1] for message in post.queued()}
     assert bodies == {b"dots\n\n.leading dot\n. two\nend\n", b"\xe6\xbc\xa2\n\n\xff\xfe\n"}
+
+
+def test_exchanges_one_after_the_other_with_one_standing_worker_are_each_as_recorded(post: Post) -> None:
+    port = post.smtp("--workers", "1")
+    special = {*CONTROLS, *MISSING, *ENVIRONMENT}
+    for name in [name for name in exchange.names("smtp-") if name not in special] * 2:
+        recorded = exchange.read(name)
+        assert exchange.replay(recorded, port) == exchange.expected(recorded), name

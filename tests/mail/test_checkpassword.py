@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import pwd
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -20,13 +21,13 @@ def home(folder: Path) -> Path:
     return folder
 
 
-def check(home: Path, login: bytes | None, *program: str) -> harness.Result:
-    """Run checkpassword with `login` on descriptor 3; None: descriptor 3 is closed."""
+def check(home: Path, login: bytes | None, *program: str, before: Sequence[str] = ()) -> harness.Result:
+    """Run checkpassword, after `before`, with `login` on descriptor 3; None: descriptor 3 is closed."""
     given = "3<&-"
     if login is not None:
         (home / "login").write_bytes(login)
         given = f"3<{home}/login"
-    words = ["/bin/sh", "-c", f'exec "$@" {given}', "sh", harness.ours("checkpassword"), *program]
+    words = ["/bin/sh", "-c", f'exec "$@" {given}', "sh", *before, harness.ours("checkpassword"), *program]
     return harness.run(words, env={"QMAILHOME": str(home), "OTHER": "kept"})
 
 
@@ -101,3 +102,27 @@ def test_root_checks_the_systems_accounts_and_a_locked_one_cannot_be_entered(hom
     assert pwd.getpwnam("daemon")
     assert check(home, b"daemon\0*\0x\0", "true").code == 1
     assert check(home, b"daemon\0\0x\0", "true").code == 1
+
+
+@pytest.fixture
+def elsewhere(home: Path) -> list[str]:
+    """Words that run a program where /etc/passwd and /etc/shadow are others, with an account "pop" (password sesame)."""
+    passwd, shadow = home / "passwd", home / "shadow"
+    (home / "pop").mkdir(mode=0o700)
+    os.chown(home / "pop", 12345, 12346)
+    passwd.write_text(f"root:x:0:0::/root:/bin/sh\npop:x:12345:12346::{home}/pop:/bin/false\n")
+    made = harness.run(["openssl", "passwd", "-6", "sesame"]).out.decode().strip()
+    shadow.write_text(f"root:*:1::::::\npop:{made}:1::::::\n")
+    mounts = f"mount --bind {passwd} /etc/passwd && mount --bind {shadow} /etc/shadow"
+    words = ["unshare", "--mount", "/bin/sh", "-c", f'{mounts} && exec "$@"', "sh"]
+    if harness.run([*words, "true"]).code != 0:
+        pytest.skip("no mount namespaces here")
+    return words
+
+
+@pytest.mark.root
+def test_root_lets_a_system_account_in_as_itself_and_at_its_home(home: Path, elsewhere: list[str]) -> None:
+    found = check(home, b"pop\0sesame\0x\0", "sh", "-c", SHOW, before=elsewhere)
+    assert found.out.decode() == f"pop|{home}/pop|/bin/false|{home}/pop|12345:12346|kept\nclosed\n"
+    for login in (b"pop\0wrong\0x\0", b"pop\0\0x\0", b"root\0*\0x\0", b"pop@mail.example.com\0sesame\0x\0"):
+        assert check(home, login, "true", before=elsewhere).code == 1, login
