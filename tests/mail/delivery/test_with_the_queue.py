@@ -61,8 +61,8 @@ def smtpd(receiver: QueueHome) -> Iterator[int]:
             env = {**receiver.env, "TCPREMOTEIP": "127.0.0.1", "TCPREMOTEHOST": "localhost"}
             subprocess.run(
                 [ours("qmail-smtpd")],
-                stdin=connection,
-                stdout=connection,
+                stdin=connection.fileno(),
+                stdout=connection.fileno(),
                 env=environment(env),
                 check=False,
                 timeout=20,
