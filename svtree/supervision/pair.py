@@ -97,8 +97,7 @@ class Pair:
             self._changed = os.fstat(self.service.place.directory).st_mtime_ns
             found = self.service.place.has(b"log")
         except OSError as error:
-            shown = self.name.decode("utf-8", "surrogateescape")
-            self._say(LOG, f"svscan: warning: unable to stat {shown}/log: {reason(error)}")
+            self._say(LOG, f"svscan: warning: unable to stat {_shown(self.name)}/log: {reason(error)}")
             return False
         return found
 
@@ -106,8 +105,7 @@ class Pair:
         try:
             self._pipe = LogPipe(service.place.base)
         except OSError as error:
-            shown = self.name.decode("utf-8", "surrogateescape")
-            self._say(LOG, f"svscan: warning: unable to create pipe for {shown}: {reason(error)}")
+            self._say(LOG, f"svscan: warning: unable to create pipe for {_shown(self.name)}: {reason(error)}")
             return False
         return True
 
@@ -125,8 +123,10 @@ class Pair:
     def _begin(self, service: Service, name: bytes) -> None:
         try:
             service.begin(speaks=name is self.name)
-        except PlaceError as error:
-            self._say(name, f"supervise: fatal: {error}")
+        except (PlaceError, OSError) as error:
+            # An OSError here is a limit of the kernel's on what one process may hold.
+            why = error if isinstance(error, PlaceError) else f"unable to supervise {_shown(name)}: {reason(error)}"
+            self._say(name, f"supervise: fatal: {why}")
             service.close()
             if service is self.service:
                 self.service = None
@@ -153,3 +153,7 @@ class Pair:
         if self._said.get(kind) != line:
             self._said[kind] = line
             self._context.complain(line.encode("utf-8", "surrogateescape"))
+
+
+def _shown(name: bytes) -> str:
+    return name.decode("utf-8", "surrogateescape")

@@ -201,7 +201,15 @@ class Check:
             self._again()
             return
         processes.register(pid)
-        self._process = Process(self._loop, pid, self._answered)
+        try:
+            self._process = Process(self._loop, pid, self._answered)
+        except OSError:
+            # No descriptor left to see its end by.
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            processes.release(pid)
+            self._again()
+            return
         self._late = self._loop.after(CHECK_TIME, self._overdue)
 
     def _overdue(self) -> None:

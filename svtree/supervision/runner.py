@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING
 
 from svtree.formats import identity, status
@@ -136,7 +137,14 @@ class Runner:
             for descriptor in streams.values():
                 os.close(descriptor)
         processes.register(pid)
-        self.process = Process(self._context.loop, pid, self._over)
+        try:
+            self.process = Process(self._context.loop, pid, self._over)
+        except OSError:
+            # No descriptor left to see its end by: a process that nobody looks after is worse than none.
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            processes.release(pid)
+            raise
         self.since = self._context.loop.clock.wall_ns()
 
     def _over(self) -> None:

@@ -15,11 +15,16 @@ It is meant to be PID 1 too, and it never ends because of a service.
 
 from __future__ import annotations
 
+import os
 import signal
+import time
+import traceback
 from typing import TYPE_CHECKING
 
 from svtree.formats.watchfile import Hangup, Restart, Signal
 from svtree.supervision import context
+from svtree.supervision.adoption import service_mark
+from svtree.supervision.hunt import Hunt, strays
 from svtree.supervision.place import Place, PlaceError
 from svtree.supervision.reaper import Reaper
 from svtree.supervision.service import Service
@@ -38,6 +43,8 @@ if TYPE_CHECKING:
 
 # The slow look at the tree, in seconds (daemontools' svscan); changes that are watched are seen at once.
 RESCAN = 5.0
+# After an error that nobody foresaw, in seconds.
+PAUSE = 1.0
 
 
 class Supervisor:
@@ -64,6 +71,8 @@ class Supervisor:
         self._watcher: Watcher | None = None
         self._watched: set[bytes] = set()
         self._leaving = False
+        self._marks: list[bytes] = []
+        self._sessions: set[int] = set()
         loop.on_signal(signal.SIGCHLD, self._reaper.sweep)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.on_signal(number, self.take_down)
@@ -83,7 +92,7 @@ class Supervisor:
         `run` returns when it has been told to exit and has done so.
         """
         place = Place(directory, name)
-        self._single = Service(self._context, place, path=directory, streams=dict, gone=self._loop.stop)
+        self._single = Service(self._context, place, path=directory, streams=dict, gone=self._single_gone)
         try:
             self._single.begin()
         except PlaceError:
@@ -95,7 +104,17 @@ class Supervisor:
 
     def run(self) -> None:
         """Turn the loop until all has been taken down."""
-        self._loop.run()
+        while True:
+            try:
+                self._loop.run()
+            except Exception as error:  # noqa: BLE001 - a defect in what concerns one service must not end the others
+                where = traceback.extract_tb(error.__traceback__)[-1]
+                what = f"{type(error).__name__}: {error} ({os.path.basename(where.filename)}:{where.lineno})"
+                self._say(f"svscan: warning: internal error: {what}")
+                # What failed may fail again at once.
+                time.sleep(PAUSE)
+            else:
+                return
 
     def rescan(self) -> None:
         """Look at the tree now."""
@@ -113,6 +132,8 @@ class Supervisor:
         if self._tree is not None:
             self._tree.take_down(self._loop.stop)
         elif self._single is not None:
+            self._marks = [service_mark(self._single.place)]
+            self._sessions = {self._single.runner.pid} - {0}
             self._single.take_down()
 
     def services(self) -> Iterator[tuple[bytes, Service]]:
@@ -132,6 +153,13 @@ class Supervisor:
             self._single.close()
         self._reaper.close()
         self._context.close()
+
+    def _single_gone(self) -> None:
+        """`svc -x` leaves alone what its process has left behind, as the original does; TERM ends it all."""
+        if self._leaving:
+            Hunt(self._loop, lambda: strays(self._marks, self._sessions), self._loop.stop, self._complain)
+        else:
+            self._loop.stop()
 
     def _tick(self) -> None:
         if self._tree is not None:

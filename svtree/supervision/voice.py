@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from svtree.formats.record import record
+from svtree.supervision.adoption import VARIABLE, service_mark
 from svtree.supervision.place import PlaceError
 from svtree.supervision.readiness import (
     Check,
@@ -142,7 +143,8 @@ class Voice:
             self._far = -1
 
     def _ask(self) -> int:
-        return self._context.launch(self._place.directory, (CHECK,), {}, {})
+        environ = {VARIABLE: service_mark(self._place) + b"check"}
+        return self._context.launch(self._place.directory, (CHECK,), environ, {})
 
     def _welcome(self) -> Collection[int]:
         pid = self._pid()
