@@ -15,6 +15,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from svtree.formats import cdb, rules
 from svtree.mail import accounts
 from svtree.mail.queue.layout import make_queue
 
@@ -117,6 +118,10 @@ def _services(plan: Plan, directory: Path) -> None:
             },
         )
     _environment(directory / "qmail-send" / "env", {"QMAILHOME": str(home)})
+    # Compiled here, so that the first connection finds rules and the first start is not at once a restart.
+    source = directory / "smtpd" / "tcp.smtp"
+    compiled = b"".join(cdb.make(rules.records(source.read_bytes())))
+    (directory / "smtpd" / "tcp.smtp.cdb").write_bytes(compiled)
     # Relative to the logger's own directory: a socket's path may have 107 bytes only, and DIR may be deep.
     where = plan.syslog or f"unix:../../{SYSLOG_SERVICE}/socket"
     for name in SERVICES:
