@@ -10,6 +10,7 @@ later, one line on standard error.
 
 from __future__ import annotations
 
+from svtree.formats.numbers import scan
 from svtree.formats.record import record
 
 TYPE_CHECKING = False
@@ -100,7 +101,4 @@ def options(argv: Sequence[bytes], letters: str, usage: str) -> tuple[list[tuple
 
 def number(text: bytes) -> int:
     """The decimal number at the start of `text`, 0 where there is none, as DJB's scan_ulong reads it."""
-    end = 0
-    while end < len(text) and 48 <= text[end] <= 57:
-        end += 1
-    return int(text[:end] or b"0")
+    return scan(text)[0] or 0

@@ -6,6 +6,8 @@ beginning with "#" left out; spaces and tabs at the end of a line do not count.
 
 from __future__ import annotations
 
+from svtree.formats.numbers import scan
+
 WHITE = b" \t"
 
 
@@ -22,8 +24,4 @@ def lines(data: bytes) -> list[bytes]:
 
 def number(data: bytes) -> int | None:
     """The number at the start of a one-line control file; None where there is none (the default then holds)."""
-    value = line(data)
-    end = 0
-    while end < len(value) and 48 <= value[end] <= 57:
-        end += 1
-    return int(value[:end]) if end else None
+    return scan(line(data))[0]

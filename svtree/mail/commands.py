@@ -60,17 +60,3 @@ class Commands:
         self._bytes.clear()
         self._searched = 0
         return rest
-
-
-def scan_number(text: bytes) -> tuple[int | None, bytes]:
-    """The decimal number at the start of `text`, None where there is none, and what follows it.
-
-    Where C's unsigned long would have wrapped round, the number is just large: 2**64.
-    """
-    end = 0
-    while end < len(text) and 48 <= text[end] <= 57:
-        end += 1
-    digits = text[:end].lstrip(b"0")
-    if not end:
-        return None, text
-    return (int(digits or b"0") if len(digits) < 20 else 1 << 64), text[end:]

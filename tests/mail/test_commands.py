@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from svtree.mail.commands import Command, Commands, TooLongError, scan_number
+from svtree.mail.commands import Command, Commands, TooLongError
 
 
 @pytest.mark.parametrize(
@@ -65,21 +65,3 @@ def test_lines_are_the_same_in_pieces_of_any_size(pieces: list[bytes]) -> None:
         found.extend(iter(parts.take, None))
     assert found == expected
     assert parts.take_rest() == whole.take_rest()
-
-
-@pytest.mark.parametrize(
-    ("text", "number", "rest"),
-    [
-        (b"", None, b""),
-        (b"x1", None, b"x1"),
-        (b"0", 0, b""),
-        (b"007 5", 7, b" 5"),
-        (b"12x", 12, b"x"),
-        (b"9999999999999999999", 9999999999999999999, b""),
-        (b"99999999999999999999 1", 1 << 64, b" 1"),
-        (b"9" * 10000, 1 << 64, b""),
-        (b"0" * 10000 + b"1", 1, b""),
-    ],
-)
-def test_a_number_is_what_digits_begin_a_text(text: bytes, number: int | None, rest: bytes) -> None:
-    assert scan_number(text) == (number, rest)

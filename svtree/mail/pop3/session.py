@@ -17,8 +17,9 @@ then. docs/pop3-session.md is printed from them.
 
 from __future__ import annotations
 
+from svtree.formats.numbers import scan
 from svtree.formats.record import record
-from svtree.mail.commands import Command, Commands, TooLongError, scan_number
+from svtree.mail.commands import Command, Commands, TooLongError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -330,7 +331,7 @@ class Transaction(Machine):
 
     def _list(self, step: str, argument: bytes) -> None:
         if argument:
-            index = self._index(scan_number(argument)[0])
+            index = self._index(scan(argument)[0])
             if isinstance(index, str):
                 self._answer(step, index)
                 return
@@ -349,17 +350,17 @@ class Transaction(Machine):
 
     def _retrieve(self, argument: bytes) -> None:
         """RETR, and TOP, which is RETR with a number of lines; without one, TOP too is the whole message."""
-        number, rest = scan_number(argument)
+        number, rest = scan(argument)
         index = self._index(number)
         if isinstance(index, str):
             self._answer(RETRIEVE, index)
             return
-        self._lines = scan_number(rest.lstrip(b" "))[0]
+        self._lines = scan(rest.lstrip(b" "))[0]
         self._waiting = True
         self._actions.append(Open(index))
 
     def _delete(self, argument: bytes) -> None:
-        index = self._index(scan_number(argument)[0])
+        index = self._index(scan(argument)[0])
         if isinstance(index, str):
             self._answer(DELETE, index)
             return

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from time import time
 
+from svtree.formats.numbers import scan
 from svtree.formats.received import Peer, received
 from svtree.formats.record import record
-from svtree.mail.commands import scan_number
 from svtree.mail.controls import ControlError, Controls, home
 from svtree.mail.dialogue import Dialogue, GoneError, SilentError
 from svtree.mail.queue import submit
@@ -76,7 +76,7 @@ def read_settings(environ: Environ) -> Settings:
     bad = controls.lines("badmailfrom") or ()
     databytes = controls.number("databytes", 0)
     if b"DATABYTES" in environ:
-        databytes = scan_number(environ[b"DATABYTES"])[0] or 0
+        databytes = scan(environ[b"DATABYTES"])[0] or 0
     peer = Peer(
         local=environ.get(b"TCPLOCALHOST", environ.get(b"TCPLOCALIP", b"unknown")),
         ip=environ.get(b"TCPREMOTEIP", b"unknown"),
@@ -121,6 +121,8 @@ class _Server:
             self._forget()
 
     def _next_event(self) -> list[Action]:
+        # Apart from hearing: a client that does not take its answers need not be told that it is silent.
+        self._dialogue.flush()
         try:
             return self._session.receive(self._dialogue.hear())
         except SilentError:
