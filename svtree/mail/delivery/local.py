@@ -12,10 +12,12 @@ from svtree.formats import dates
 from svtree.formats.addresses import quote
 from svtree.formats.dotqmail import FORWARD, MAILDIR, MBOX, ONLY_FORWARD, PROGRAM, DotQmailError, instructions
 from svtree.formats.record import record
-from svtree.mail.delivery import dotqmail
+from svtree.mail.delivery import dotqmail, maildir, mbox
 from svtree.mail.delivery.failure import DeliveryError, permanent
+from svtree.mail.delivery.forward import forward
 from svtree.mail.delivery.message import refuse_loop, rewind
 from svtree.system.errors import reason
+from svtree.system.spawn import spawn
 from svtree.system.streams import write_all
 
 TYPE_CHECKING = False
@@ -120,13 +122,9 @@ class _Delivery:
         if step.kind == PROGRAM:
             return self._program(step.value)
         if step.kind == MAILDIR:
-            from svtree.mail.delivery import maildir
-
             rewind(MESSAGE)
             maildir.deliver(step.value, self._head(b"RPLINE", b"DTLINE"), MESSAGE, now=self._now)
         elif step.kind == MBOX:
-            from svtree.mail.delivery import mbox
-
             rewind(MESSAGE)
             mbox.deliver(step.value, self._head(b"UFLINE", b"RPLINE", b"DTLINE"), MESSAGE)
         return 0
@@ -141,8 +139,6 @@ class _Delivery:
 
     def _program(self, command: bytes) -> int:
         """Run a shell command on the message; 0 or 99. What it says on 1 and 2 goes into the report by itself."""
-        from svtree.system.spawn import spawn
-
         rewind(MESSAGE)
         try:
             pid = spawn(b"/bin/sh", [b"/bin/sh", b"-c", command], self._environ)
@@ -160,8 +156,6 @@ class _Delivery:
 
     def _forward(self) -> int:
         """Queue one copy for all the forward lines; the pid that goes into the log."""
-        from svtree.mail.delivery.forward import forward
-
         rewind(MESSAGE)
         environ = self._environ
         return forward(environ, environ[b"DTLINE"], MESSAGE, environ[b"NEWSENDER"], self._forwards)

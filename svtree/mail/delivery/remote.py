@@ -24,6 +24,8 @@ from svtree.mail.delivery.dialogue import (
 from svtree.mail.delivery.exchangers import NoAnswerError, NoSuchNameError, worth_trying
 from svtree.mail.delivery.message import UnreadableError, blocks
 from svtree.mail.delivery.names import DnsNames
+from svtree.system import interfaces
+from svtree.system.outgoing import connect
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -135,8 +137,6 @@ def _exchangers(host: bytes, relay: bytes | None, environ: Environ) -> list[Exch
 
 
 def _own_addresses() -> frozenset[bytes]:
-    from svtree.system import interfaces
-
     try:
         return interfaces.addresses()
     except OSError as error:
@@ -145,8 +145,6 @@ def _own_addresses() -> frozenset[bytes]:
 
 def _connect(address: bytes, port: int, settings: Settings, timeouts: Timeouts) -> socket | None:
     """A connection, or None where there is none to be had from this address now."""
-    from svtree.system.outgoing import connect
-
     if timeouts.is_down(address):
         return None
     try:

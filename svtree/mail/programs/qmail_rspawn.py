@@ -10,8 +10,9 @@ import os
 from typing import TYPE_CHECKING
 
 from svtree import multicall
+from svtree.formats import smtproutes
 from svtree.mail import controls
-from svtree.mail.delivery import orders
+from svtree.mail.delivery import names, orders
 from svtree.mail.delivery.spawner import Kind, Spawner
 from svtree.program import TEMPORARY, UsageError
 from svtree.system.signals import as_a_c_program
@@ -41,11 +42,23 @@ def main(argv: Sequence[bytes], environ: Environ) -> int:
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     program = environ.get(b"QMAILREMOTE") or PROGRAM
     multicall.preload([program], environ)
+    _preload_dns(environ)
     gc.freeze()
     _forget_timeouts()
     kind = Kind(lambda order: _deliver(order, program, environ), orders.remote_report, 0)
     Spawner(kind, os.stat(b".").st_uid).run()
     return 0
+
+
+def _preload_dns(environ: Environ) -> None:
+    """Load what deliveries ask the DNS with, unless a route for all mail says that they will not."""
+    try:
+        routes = controls.Controls(controls.home(environ)).lines("smtproutes") or []
+    except controls.ControlError:
+        # Deliveries will complain of it, each time until it is mended.
+        return
+    if smtproutes.find(smtproutes.parse(routes), b"") is None:
+        names.preload()
 
 
 def _forget_timeouts() -> None:
