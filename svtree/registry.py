@@ -56,6 +56,7 @@ PROGRAMS = (
         ("fixcrio", "tcp.programs.fixcrio", 1, "put missing carriage returns into a program's input and output"),
         ("addcr", "tcp.programs.addcr", 1, "put a carriage return before each line feed"),
         ("delcr", "tcp.programs.delcr", 1, "take out the carriage return before each line feed"),
+        ("tcpclient", "tcp.programs.tcpclient", 1, "connect to a TCP server and run a program that talks to it"),
     ),
     *_suite(
         "relay-ctrl",

@@ -1,4 +1,4 @@
-"""DNS messages, as far as a TCP server needs them: one question, and the A and PTR records in the answer.
+"""DNS messages, as far as a TCP server needs them: one question, and the A, PTR or TXT records in the answer.
 
 Follows RFC 1035 for what is on the wire and the DNS library of ucspi-tcp 0.88 for what is made of it: a name is shown
 in lower case with every byte outside a-z, 0-9, "-" and "_" as a backslash and three octal digits; names are qualified
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 A = 1
 PTR = 12
+TXT = 16
 INTERNET = 1
 
 HEADER = Struct("!HHHHHH")
@@ -29,6 +30,7 @@ RESPONSE = 0x8000
 NO_SUCH_NAME = 3
 # More jumps than this in one name are a loop.
 JUMPS = 100
+_PRINTED = bytes(byte if 32 <= byte <= 126 else 63 for byte in range(256))
 PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789-_")
 
 
@@ -121,6 +123,17 @@ def pointer(answer: Answer) -> bytes | None:
         if kind == PTR:
             return _dotted(_name(answer.message, at)[0])
     return None
+
+
+def text(answer: Answer) -> bytes:
+    """The texts of all TXT records in an answer, one after another; "?" stands for what cannot be printed."""
+    found = bytearray()
+    for kind, _, data in answer.records:
+        at = 0
+        while kind == TXT and at < len(data):
+            found += data[at + 1 : at + 1 + data[at]]
+            at += 1 + data[at]
+    return bytes(found).translate(_PRINTED)
 
 
 def literal(name: bytes) -> bytes | None:

@@ -79,6 +79,13 @@ class Resolver:
         except dns.DnsError as error:
             raise OSError(errno.EPROTO, str(error)) from error
 
+    def text(self, name: bytes) -> bytes:
+        """The TXT records of a full name, put together; b"" if there are none; OSError where no server answers."""
+        try:
+            return dns.text(self._ask(dns.encode(name), dns.TXT))
+        except dns.DnsError as error:
+            raise OSError(errno.EPROTO, str(error)) from error
+
     def servers(self) -> list[bytes]:
         """The addresses of the servers to ask."""
         told = self._environ.get(b"DNSCACHEIP", b"")

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-A, PTR = 1, 12
+A, PTR, TXT = 1, 12, 16
 
 
 @dataclass
@@ -20,6 +20,7 @@ class Zone:
 
     addresses: dict[str, list[str]] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
+    texts: dict[str, list[bytes]] = field(default_factory=dict)
     silent: bool = False
     truncated: bool = False
     code: int = 0
@@ -98,6 +99,12 @@ def _answers(zone: Zone, query: bytes, *, over_tcp: bool) -> list[bytes]:
         data = [socket.inet_aton(ip) for ip in zone.addresses.get(name, ())]
     elif kind == PTR and name in zone.names:
         data = [encoded(zone.names[name])]
+    elif kind == TXT:
+        # A record of several strings where a text is longer than one may be.
+        data = [
+            b"".join(_string(text[at : at + 255]) for at in range(0, len(text), 255))
+            for text in zone.texts.get(name, ())
+        ]
     known = bool(data)
     cut = zone.truncated and not over_tcp
     flags = 0x8180 | (0x0200 if cut else 0) | (zone.code or (0 if known else 3))
@@ -110,6 +117,10 @@ def _answers(zone: Zone, query: bytes, *, over_tcp: bool) -> list[bytes]:
         wrong = bytes((answer[0] ^ 1,)) + answer[1:]
         return [wrong, answer]
     return [answer]
+
+
+def _string(text: bytes) -> bytes:
+    return bytes((len(text),)) + text
 
 
 def _record(kind: int, data: bytes) -> bytes:
