@@ -51,7 +51,7 @@ class Delivery:
     def record(self, count: int) -> None:
         """So many more bytes of the input are where they belong."""
         receivers = tuple(log.receiver(chosen=chosen) for log, chosen in zip(self._logs, self.chosen, strict=True))
-        self.intake.done(count, inside=self.inside, receivers=receivers)
+        self.intake.done(count, inside=int(self.inside), receivers=receivers)
         where = self._logs[0].path if self._logs else b""
         insist(self.intake.save, b"unable to write to " + where + b"/.unwritten")
 

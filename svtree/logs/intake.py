@@ -52,17 +52,22 @@ class Receiver:
 
 @record
 class Position:
-    """The record: `done` bytes of the file are in the receivers; `inside`: the last of them end in mid-line."""
+    """The record: `done` bytes of the file are in the receivers.
+
+    `inside` is 0 where they end with a line, else what the rest of the line needs to be known about it. `moment` is
+    the time that the next line is to have, 0 for any.
+    """
 
     boot: bytes
     done: int
-    inside: bool
+    inside: int
+    moment: int
     receivers: tuple[Receiver, ...]
 
     def pack(self) -> bytes:
         """One line of text."""
         each = (b"%d:%d:%d:%d" % (file.device, file.inode, file.size, file.chosen) for file in self.receivers)
-        return b" ".join([MAGIC, self.boot or b"-", b"%d:%d" % (self.done, self.inside), *each, b"\n"])
+        return b" ".join([MAGIC, self.boot or b"-", b"%d:%d:%d" % (self.done, self.inside, self.moment), *each, b"\n"])
 
 
 def parse(page: bytes) -> Position | None:
@@ -73,8 +78,8 @@ def parse(page: bytes) -> Position | None:
     try:
         boot, done, *rest = line[len(MAGIC) + 1 :].split(b" ")
         receivers = tuple(_receiver(each) for each in rest)
-        count, inside = done.split(b":")
-        return Position(b"" if boot == b"-" else boot, int(count), inside == b"1", receivers)
+        count, inside, moment = map(int, done.split(b":"))
+        return Position(b"" if boot == b"-" else boot, count, inside, moment, receivers)
     except (ValueError, TypeError):
         return None
 
@@ -102,7 +107,7 @@ class Direct:
         """Whether there is something to take whatever the source says."""
         return False
 
-    def done(self, count: int, *, inside: bool, receivers: tuple[Receiver, ...]) -> None:
+    def done(self, count: int, *, inside: int, receivers: tuple[Receiver, ...], moment: int = 0) -> None:
         """So many bytes of those taken are in the receivers."""
 
     def save(self) -> None:
@@ -118,15 +123,16 @@ class Spool:
     def __init__(self, source: int, file: int, name: bytes, directory: int) -> None:
         """`file` is open for reading and writing and becomes ours; it is removed as `name` in `directory` at the end.
 
-        Both `source` and `directory` stay the caller's.
+        Both `source` and `directory` stay the caller's, who may close the directory.
         """
         self._source = source
         self._file = file
         self._name = name
-        self._directory = directory
+        self._directory = os.dup(directory)
         self._splices = True
         self._receivers: tuple[Receiver, ...] = ()
-        self._inside = False
+        self._inside = 0
+        self._moment = 0
         self._boot = boot_id()
         self.left: Position | None = parse(os.pread(file, PAGE, 0))
         self._end = max(os.fstat(file).st_size, PAGE)
@@ -168,15 +174,16 @@ class Spool:
         """Whether there is something to take whatever the source says."""
         return self._taken < self._end
 
-    def done(self, count: int, *, inside: bool, receivers: tuple[Receiver, ...]) -> None:
+    def done(self, count: int, *, inside: int, receivers: tuple[Receiver, ...], moment: int = 0) -> None:
         """So many bytes more are in the receivers, which are now as they are here. `save` is to follow."""
         self._done = min(self._done + count, self._end)
         self._inside = inside
         self._receivers = receivers
+        self._moment = moment
 
     def save(self) -> None:
         """Write the record. OSError: it is as it was."""
-        position = Position(self._boot, self._done - PAGE, self._inside, self._receivers)
+        position = Position(self._boot, self._done - PAGE, self._inside, self._moment, self._receivers)
         os.pwrite(self._file, position.pack(), 0)
 
     def close(self) -> None:
@@ -186,6 +193,7 @@ class Spool:
                 os.unlink(self._name, dir_fd=self._directory)
             except FileNotFoundError:
                 pass
+        os.close(self._directory)
         os.close(self._file)
 
     def _move(self, most: int) -> int:
@@ -211,15 +219,22 @@ class Spool:
 def spool(source: int, directory: int) -> Spool | None:
     """The spool in `directory`: to move a pipe's lines into, or with lines left in it; None where neither holds.
 
-    OSError where it cannot be opened.
+    OSError where it cannot be opened, or is another's.
     """
+    from fcntl import LOCK_EX, LOCK_NB, flock
+
     piped = is_pipe(source)
     flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | (os.O_CREAT if piped else 0)
     try:
         file = os.open(NAME, flags, 0o600, dir_fd=directory)
     except FileNotFoundError:
         return None
-    return Spool(source, file, NAME, directory)
+    try:
+        flock(file, LOCK_EX | LOCK_NB)
+        return Spool(source, file, NAME, directory)
+    except BaseException:
+        os.close(file)
+        raise
 
 
 def is_pipe(descriptor: int) -> bool:

@@ -100,7 +100,7 @@ class Logger:
         if not any(known) and len(left.receivers) == len(known):
             # It was killed while it began new files, so none is known by its inode; they are still in this order.
             known = list(left.receivers)
-        self._delivery.inside = left.inside
+        self._delivery.inside = left.inside != 0
         self._delivery.chosen = [each is not None and each.chosen for each in known]
 
     def _catch_up(self) -> None:

@@ -171,8 +171,20 @@ def test_as_root_the_servers_accounts_reach_the_directory_through_tcpserver(
     """The commands of the HOWTO: the parent is root's alone, what runs after tcpserver is somebody else."""
     relay = spool / "relay" / "spool"
     ports = {name: free_port() for name in ("pop3", "smtp")}
-    tcpserver = [ours("tcpserver"), *options, "-R", "-H", "-l", "0", "-u", "65534", "-g", "65534", "127.0.0.1"]
-    prefix = [ours("envdir"), spool / "etc", ours("relay-ctrl-chdir"), *tcpserver]
+    tcpserver: list[str | bytes | Path] = [
+        ours("tcpserver"),
+        *options,
+        "-R",
+        "-H",
+        "-l",
+        "0",
+        "-u",
+        "65534",
+        "-g",
+        "65534",
+        "127.0.0.1",
+    ]
+    prefix: list[str | bytes | Path] = [ours("envdir"), spool / "etc", ours("relay-ctrl-chdir"), *tcpserver]
     # recordio and the like could stand here; argv0 is one of ours that runs its child unchanged.
     processes.start([*prefix, str(ports["pop3"]), ours("relay-ctrl-allow"), "/bin/sh", "-c", "id -u; exec cat"])
     processes.start(
