@@ -21,6 +21,8 @@ DENY = b"deny"
 BLANK = b" \t"
 # scan_ulong counts in an unsigned long.
 LONG = 1 << 64
+# Lines that are read at one go if they are all plain.
+BATCH = 512
 
 
 @record
@@ -83,21 +85,10 @@ def records(text: bytes) -> Iterator[tuple[bytes, bytes]]:
     Made for long files: what a rule tells is worked out once for all rules that tell the same.
     """
     known: dict[bytes, bytes] = {}
-    for number, whole in enumerate(text.split(b"\n"), 1):
-        address, _, told = whole.partition(b":")
-        data = known.get(told)
-        if data is not None and b"-" not in address and whole[:1] != b"#":
-            yield address, data
-            continue
-        split = _split(whole)
-        if split is None:
-            continue
-        try:
-            known[told] = data = _data(split[1])
-            for key in _keys(address):
-                yield key, data
-        except _Unclear as error:
-            raise RulesError(number, whole.rstrip(BLANK), str(error)) from None
+    lines = text.split(b"\n")
+    for start in range(0, len(lines), BATCH):
+        batch = lines[start : start + BATCH]
+        yield from _known_records(batch, known) or _records(batch, start + 1, known)
 
 
 def candidates(ip: bytes, host: bytes | None = None, info: bytes | None = None) -> Iterator[bytes]:
@@ -153,6 +144,36 @@ def decode(name: bytes | None, data: bytes) -> Decision:
 def fields(data: bytes) -> list[bytes]:
     """The fields of a rule's data; what comes after the last NUL is none."""
     return data.split(b"\0")[:-1]
+
+
+def _known_records(lines: list[bytes], known: dict[bytes, bytes]) -> list[tuple[bytes, bytes]] | None:
+    """The records of lines that are all plain rules telling what is known, as most are in a long file; else None."""
+    parts = [line.partition(b":") for line in lines]
+    addresses = [address for address, _, _ in parts]
+    written = b"".join(addresses)
+    if b"-" in written or b"#" in written:
+        return None
+    try:
+        return list(zip(addresses, [known[told] for _, _, told in parts], strict=True))
+    except KeyError:
+        return None
+
+
+def _records(lines: list[bytes], first: int, known: dict[bytes, bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """The records of any lines, of which the first has the number `first`; what they tell is known afterwards."""
+    for number, whole in enumerate(lines, first):
+        split = _split(whole)
+        if split is None:
+            continue
+        address, told = split
+        try:
+            data = known.get(told)
+            if data is None:
+                data = known[told] = _data(told)
+            for key in _keys(address):
+                yield key, data
+        except _Unclear as error:
+            raise RulesError(number, whole.rstrip(BLANK), str(error)) from None
 
 
 def _split(whole: bytes) -> tuple[bytes, bytes] | None:

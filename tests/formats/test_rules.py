@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from svtree.formats import cdb
 from svtree.formats.rules import (
     ALLOW,
+    BATCH,
     DEFAULT,
     DENY,
     Decision,
@@ -196,3 +197,16 @@ def test_where_no_rule_matches_the_connection_is_allowed() -> None:
 def test_fields_of_other_kinds_and_an_unfinished_one_say_nothing() -> None:
     assert decode(b"x", b"+A=1\0Zwhat\0\0+noequals\0+A=2=3\0D") == Decision(b"x", False, ((b"A", b"1"), (b"A", b"2=3")))
     assert fields(b"D\0rest") == [b"D"]
+
+
+def test_a_long_file_is_read_as_its_lines_are_one_by_one() -> None:
+    odd = [b"# comment", b"1-2.:deny", b"no colon", b"", b'9.:allow,A="-#" ', b"#9.:allow", b"a#b:deny"]
+    lines = [b"10.%d.:allow" % number for number in range(3 * BATCH)]
+    for place, line in enumerate(odd):
+        lines[BATCH + 11 * place] = line
+    one_by_one = [record for line in lines for record in records(line)]
+    assert list(records(b"\n".join(lines))) == one_by_one
+    lines[2 * BATCH + 3] = b"10.:alow"
+    with pytest.raises(RulesError) as caught:
+        list(records(b"\n".join(lines)))
+    assert caught.value.line == 2 * BATCH + 4

@@ -1,9 +1,9 @@
 """A process that watches: `driver.py DIRECTORY...` watches these services and prints what happens, a JSON line each.
 
-A process of its own, so that a test chooses with PYTHONPATH which watchdog it runs with (and with JOB_SECONDS how long
-a job may take). `--tree DIRECTORY` watches a tree and adds its entries as services, as the supervisor does. It says
-"ready" when it knows the services as they are, and "idle", for each USR1, when whatever was changed before has had its
-effect. TERM ends it.
+A process of its own, so that a test chooses with PYTHONPATH which watchdog it runs with. JOB_SECONDS says how long a job
+may take, SWEEP=never that hints have to do wherever there are any. `--tree DIRECTORY` watches a tree and adds its
+entries as services, as the supervisor does. It says "ready" when it knows the services as they are, and "idle", for
+each USR1, when whatever was changed before has had its effect. TERM ends it.
 """
 
 from __future__ import annotations
@@ -56,6 +56,9 @@ def main() -> None:
         compiling.SECONDS = service_module.SECONDS = float(os.environ["JOB_SECONDS"])
     loop = Loop()
     watcher = Watcher(loop, act=act, report=report, environ=dict(os.environb), log=lambda line: say("log", line))
+
+    if os.environ.get("SWEEP") == "never" and watcher._hints.complete:
+        watcher._sweeper.cancel()
 
     def when_idle(*words: object) -> None:
         # What the kernel has queued is read before the timer fires, since the descriptor is ready by then.
