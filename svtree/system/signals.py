@@ -26,3 +26,8 @@ def as_a_c_program() -> None:
 def ignore_broken_pipes() -> None:
     """Have a write to a pipe or connection that is gone fail, for who has something to report about it."""
     signal(SIGPIPE, SIG_IGN)
+
+
+def ignore_file_limits() -> None:
+    """Have a write beyond the limit on file sizes fail, for who has something to clean up after it."""
+    signal(SIGXFSZ, SIG_IGN)

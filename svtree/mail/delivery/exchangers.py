@@ -6,13 +6,11 @@ order; without any, the host's own addresses. IPv4 only.
 
 from __future__ import annotations
 
-from os import urandom
-
 from svtree.formats.record import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Protocol
 
     class Names(Protocol):
@@ -56,10 +54,11 @@ def of_relay(host: bytes, names: Names) -> list[Exchanger]:
     return [Exchanger(each, 0) for each in ([found] if found is not None else names.addresses(host))]
 
 
-def of_host(host: bytes, names: Names) -> list[Exchanger]:
+def of_host(host: bytes, names: Names, random: Callable[[int], bytes]) -> list[Exchanger]:
     """The addresses of a host's mail exchangers, or its own; empty where none of the exchangers has one.
 
-    Raises NoSuchNameError, and NoAnswerError where an address is wanting only because the DNS does not answer.
+    `random` gives so many random bytes. Raises NoSuchNameError, and NoAnswerError where an address is wanting only
+    because the DNS does not answer.
     """
     if literal(host) is not None:
         return of_relay(host, names)
@@ -71,7 +70,7 @@ def of_host(host: bytes, names: Names) -> list[Exchanger]:
         return of_relay(host, names)
     found: list[Exchanger] = []
     unanswered = False
-    for preference, name in sorted(exchangers, key=lambda each: (each[0], urandom(4))):
+    for preference, name in sorted(exchangers, key=lambda each: (each[0], random(4))):
         try:
             found += [Exchanger(each.address, preference) for each in of_relay(name, names)]
         except NoSuchNameError:

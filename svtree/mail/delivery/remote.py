@@ -6,6 +6,7 @@ recipients in their order, K, Z or D for the message.
 
 from __future__ import annotations
 
+import os
 import time
 
 from svtree.formats.addresses import quote_box
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 MESSAGE = 0
 RECEIVED = 4096
+# A longer time-out is a slip of the pen, and more than the kernel takes an error.
+LONGEST = 30 * 86400
 
 NO_CONNECTION = b"ZSorry, I wasn't able to establish an SMTP connection. (#4.4.1)\n"
 NO_MEMORY = b"ZOut of memory. (#4.3.0)\n"
@@ -82,8 +85,8 @@ class Settings:
         return cls(
             name=name,
             routes=parse(controls.lines("smtproutes") or ()),
-            connect=controls.number("timeoutconnect", 60),
-            reply=controls.number("timeoutremote", 1200),
+            connect=min(controls.number("timeoutconnect", 60), LONGEST),
+            reply=min(controls.number("timeoutremote", 1200), LONGEST),
         )
 
 
@@ -128,7 +131,7 @@ def _mangled(address: bytes) -> bytes:
 def _exchangers(host: bytes, relay: bytes | None, environ: Environ) -> list[Exchanger]:
     names = DnsNames(environ)
     try:
-        return exchangers.of_host(host, names) if relay is None else exchangers.of_relay(relay, names)
+        return exchangers.of_host(host, names, os.urandom) if relay is None else exchangers.of_relay(relay, names)
     except NoAnswerError as error:
         raise GivenUpError(NO_DNS) from error
     except NoSuchNameError as error:

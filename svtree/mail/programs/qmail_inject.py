@@ -10,7 +10,7 @@ import time
 
 from svtree.formats.addresses import AddressError, quote
 from svtree.mail.controls import ControlError, Controls, home
-from svtree.mail.inject import settings
+from svtree.mail.inject import environment
 from svtree.mail.inject.failure import InjectError, unparsable
 from svtree.mail.inject.header import Header
 from svtree.mail.inject.message import pass_body, read_header
@@ -38,7 +38,7 @@ def main(argv: Sequence[bytes], environ: Environ) -> int:
     found, words = options(argv, "aAhHnNf:", USAGE)
     ignore_broken_pipes()
     try:
-        header = Header(settings.read(environ, Controls(home(environ))), int(time.time()), os.getpid())
+        header = Header(environment.read(environ, Controls(home(environ))), int(time.time()), os.getpid())
         source = EITHER
         show = False
         for letter, value in found:

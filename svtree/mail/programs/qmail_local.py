@@ -12,7 +12,7 @@ import time
 from svtree.mail.delivery.failure import DeliveryError
 from svtree.mail.delivery.local import Recipient, deliver
 from svtree.program import UsageError, options
-from svtree.system.signals import ignore_broken_pipes
+from svtree.system.signals import ignore_broken_pipes, ignore_file_limits
 from svtree.system.streams import complain
 
 TYPE_CHECKING = False
@@ -31,8 +31,9 @@ def main(argv: Sequence[bytes], environ: Environ) -> int:
         raise UsageError(USAGE)
     show = next((letter == "n" for letter, _ in reversed(letters)), False)
     os.umask(0o077)
-    # A queue that goes away while we write to it is a failure to report, not our death.
+    # What goes wrong while we write is a failure to report, and to clean up after, not our death.
     ignore_broken_pipes()
+    ignore_file_limits()
     try:
         deliver(Recipient(*words), environ, now=int(time.time()), show=show)
     except DeliveryError as error:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -62,7 +63,7 @@ def names(server: NameServer) -> DnsNames:
     ],
 )
 def test_a_host_s_exchangers_are_found_best_first(names: DnsNames, host: bytes, found: list[Exchanger]) -> None:
-    assert exchangers.of_host(host, names) == found
+    assert exchangers.of_host(host, names, os.urandom) == found
 
 
 @pytest.mark.root
@@ -81,20 +82,20 @@ def test_a_host_s_exchangers_are_found_best_first(names: DnsNames, host: bytes, 
 )
 def test_a_host_that_the_dns_does_not_know_is_known_to_be_unknown(names: DnsNames, host: bytes) -> None:
     with pytest.raises(NoSuchNameError):
-        exchangers.of_host(host, names)
+        exchangers.of_host(host, names, os.urandom)
 
 
 @pytest.mark.root
 @pytest.mark.parametrize("host", [b"broken.example", b"refused.example", b"badmx.example"])
 def test_a_dns_that_does_not_answer_is_no_answer(names: DnsNames, host: bytes) -> None:
     with pytest.raises(NoAnswerError):
-        exchangers.of_host(host, names)
+        exchangers.of_host(host, names, os.urandom)
 
 
 def test_nobody_to_ask_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dns_names, "QUESTION", 0.3)
     with pytest.raises(NoAnswerError):
-        exchangers.of_host(b"two.example", DnsNames({b"DNSCACHEIP": (own_network() + ".54").encode()}))
+        exchangers.of_host(b"two.example", DnsNames({b"DNSCACHEIP": (own_network() + ".54").encode()}), os.urandom)
 
 
 @pytest.mark.root
@@ -102,19 +103,19 @@ def test_of_several_name_servers_one_is_enough(server: NameServer, monkeypatch: 
     monkeypatch.setattr(dns_names, "TRY", 0.3)
     # Nothing listens on the first.
     names = DnsNames({b"DNSCACHEIP": f"{own_network()}.54.{server.address}".encode()})
-    assert exchangers.of_host(b"plain.example", names) == [Exchanger(A3, 0)]
+    assert exchangers.of_host(b"plain.example", names, os.urandom) == [Exchanger(A3, 0)]
 
 
 @pytest.mark.root
 def test_all_questions_of_a_delivery_together_have_an_end(names: DnsNames, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dns_names, "DELIVERY", 1e-9)
     with pytest.raises(NoAnswerError):
-        exchangers.of_host(b"two.example", names)
+        exchangers.of_host(b"two.example", names, os.urandom)
 
 
 @pytest.mark.root
 def test_exchangers_of_equal_preference_come_in_any_order(names: DnsNames) -> None:
-    orders = {tuple(exchangers.of_host(b"equal.example", names)) for _ in range(60)}
+    orders = {tuple(exchangers.of_host(b"equal.example", names, os.urandom)) for _ in range(60)}
     assert orders == {
         (Exchanger(A1, 10), Exchanger(A2, 10)),
         (Exchanger(A2, 10), Exchanger(A1, 10)),

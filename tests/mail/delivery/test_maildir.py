@@ -208,6 +208,18 @@ def test_killed_at_any_moment_it_leaves_whole_messages_or_none(home: Home) -> No
             path.unlink()
 
 
+def test_beyond_the_limit_on_file_sizes_nothing_stays_and_the_mail_is_kept(home: Home) -> None:
+    home.write("mbox", "as it was")
+    limited = ("--fsize=10000", ours("qmail-local"))
+    done = home.deliver(MESSAGE + b"x" * 50_000, program="prlimit", options=(*limited, "--"))
+    assert (done.code, done.err) == (111, TEMPORARY + b"\n")
+    assert home.mails() == []
+    assert home.left() == []
+    done = home.deliver(MESSAGE + b"x" * 50_000, program="prlimit", options=(*limited, "--"), default="./mbox")
+    assert (done.code, done.err) == (111, b"Unable to write ./mbox: file too big. (#4.3.0)\n")
+    assert home.mbox() == b"as it was"
+
+
 @pytest.mark.root
 def test_on_a_full_disk_nothing_stays_and_the_mail_is_kept(home: Home) -> None:
     disk = home.path / "disk"
