@@ -5,6 +5,7 @@ import stat
 from pathlib import Path
 
 import pytest
+
 from tests.harness import ours, run
 
 HOST = "mail.example.com"
