@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
+from array import array
 
 from svtree.formats.record import record
 
@@ -59,6 +60,20 @@ def inherited(environ: Environ) -> list[Inherited]:
             continue
         found.append(Inherited(descriptor, names[at] if at < len(names) else b""))
     return found
+
+
+def receive(channel: socket.socket, size: int, most: int) -> tuple[bytes, list[int]]:
+    """One message and the descriptors beside it, at most so many, close-on-exec; b"" at the end of a stream.
+
+    Not socket.recv_fds: that ignores its flags in Python 3.11, so that what it gives would be inherited.
+    """
+    descriptors = array("i")
+    room = socket.CMSG_SPACE(most * descriptors.itemsize)
+    message, beside, _, _ = channel.recvmsg(size, room, socket.MSG_CMSG_CLOEXEC)
+    for level, kind, data in beside:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            descriptors.frombytes(data[: len(data) - len(data) % descriptors.itemsize])
+    return message, descriptors.tolist()
 
 
 def without_supervisor(environ: Environ) -> Environ:

@@ -77,12 +77,12 @@ class Server:
         self._loop.on_signal(signal.SIGTERM, self._loop.stop)
         # The log may be a pipe whose reader goes away; that must not end us.
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-        self._journal.tell(self._status())
         # What exists now lives as long as we do: a collection in a child would only touch, and so copy, its pages.
         gc.collect()
         gc.freeze()
         if isinstance(self._handler.find(), Builtin):
             self._pool.fill()
+        self._journal.tell(self._status())
         self._admit_more()
         if self._kept is not None:
             self._kept.begin(self._loop)

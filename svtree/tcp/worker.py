@@ -14,6 +14,7 @@ import socket
 from svtree.formats.record import record
 from svtree.multicall import Builtin, perform
 from svtree.program import TEMPORARY
+from svtree.system.sockets import receive
 from svtree.tcp.forking import put_at_standard
 from svtree.tcp.reception import Denied, Dropped
 from svtree.tcp.task import LONGEST, Report, Task
@@ -74,10 +75,11 @@ class Worker:
     def serve(self) -> int:
         """Take connections until tcpserver is gone or this worker has had its time; return the exit code."""
         for served in range(1, SERVES + 1):
-            message, descriptors, _, _ = socket.recv_fds(self._channel, LONGEST, 1, socket.MSG_CMSG_CLOEXEC)
+            message, descriptors = receive(self._channel, LONGEST, 1)
             if not descriptors:
                 break
-            code, ran = self._session(socket.socket(fileno=descriptors[0]), Task.parse(message))
+            client = socket.socket(socket.AF_INET, socket.SOCK_STREAM, fileno=descriptors[0])
+            code, ran = self._session(client, Task.parse(message))
             clean = self._restore()
             leaving = not clean or served == SERVES or (ran and code != 0)
             self._channel.send(Report(code, leaving).pack())

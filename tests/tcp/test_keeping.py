@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from svtree.system.descriptors import duplicate
+from svtree.system.sockets import receive
 from svtree.system.spawn import spawn
 from tests.harness import DEADLINE, environment, ours, until
 from tests.tcp.serving import everything
@@ -63,7 +64,7 @@ class Supervisor:
 
     def listen(self) -> bytes:
         """The next message; a descriptor that comes with it is kept."""
-        message, descriptors, _, _ = socket.recv_fds(self.notify, 4096, 4, socket.MSG_CMSG_CLOEXEC)
+        message, descriptors = receive(self.notify, 4096, 4)
         self.said.append(message)
         for descriptor in descriptors:
             if self.kept is not None:

@@ -50,10 +50,11 @@ def _serve(told: Settings, environ: Environ) -> int:
         kept = None
         if notifier is not None:
             kept = Kept(notifier, listener, stored=listening.stored, unfit=listening.unfit)
-        _drop(told)
         handlers = without_supervisor(environ)
         handler = Handler(told.words[2:], handlers)
+        # Before privileges are dropped, too: an installation may be its owner's alone to read.
         preload(handler.argv, handlers)
+        _drop(told)
         if told.show_port:
             _show(b"%d\n" % listener.getsockname()[1])
         _close_standard()
