@@ -176,10 +176,11 @@ def _check(login: Check, timestamp: bytes, checker: Sequence[bytes], environ: En
     os.close(writing)
     # As long as the client's session lasts; qmail-pop3d's own time limit ends it.
     _, status = os.waitpid(child, 0)
-    if failed:
-        return "not read"
     code = os.waitstatus_to_exitcode(status)
-    return "crashed" if code < 0 else "refused" if code else "served"
+    # A checker that fails at once may do so before or after we write: its exit code says the same in both cases.
+    if code:
+        return "crashed" if code < 0 else "refused"
+    return "not read" if failed else "served"
 
 
 def _be_checker(reading: int, checker: Sequence[bytes], environ: Environ) -> NoReturn:

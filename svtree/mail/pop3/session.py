@@ -11,8 +11,7 @@ them performs the actions in the order they come:
 - `Update`: remove and rename, then say `updated`;
 - `End`: close the connection.
 
-`TABLE` says which step a verb is in each state; `STEPS` says what each outcome of a step answers and which state comes
-then. docs/pop3-session.md is printed from them.
+`svtree.mail.pop3.table` says what is answered when; here is how an outcome is found.
 """
 
 from __future__ import annotations
@@ -20,94 +19,12 @@ from __future__ import annotations
 from svtree.formats.numbers import scan
 from svtree.formats.record import record
 from svtree.mail.commands import Command, Commands, TooLongError
+from svtree.mail.pop3 import table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Final, TypeAlias
-
-# States. They are words because the tables are printed and read.
-STRANGER: Final = "STRANGER"  # AUTHORIZATION, no name yet
-NAMED: Final = "NAMED"  # AUTHORIZATION, USER has given a name
-TRANSACTION: Final = "TRANSACTION"
-OVER: Final = "OVER"  # the connection is to be closed
-SAME: Final = "="  # in STEPS: the state stays what it was
-
-USER: Final = "user"
-LOGIN: Final = "login"
-DIGEST: Final = "digest"
-NO_USER: Final = "no user yet"
-NOT_YET: Final = "not authorized"
-LEAVE: Final = "leave"
-NOTHING: Final = "nothing"
-STATUS: Final = "status"
-LISTING: Final = "sizes"
-UNIQUE: Final = "unique names"
-DELETE: Final = "delete"
-RETRIEVE: Final = "retrieve"
-RESET: Final = "reset"
-HIGHEST: Final = "highest deleted"
-QUIT: Final = "quit"
-UNKNOWN: Final = "unknown"
-TROUBLE: Final = "trouble"
-
-_BEFORE: Final[Mapping[bytes, str]] = {b"user": USER, b"apop": DIGEST, b"noop": NOTHING, b"quit": LEAVE}
-TABLE: Final[Mapping[str, Mapping[bytes, str]]] = {
-    STRANGER: {**_BEFORE, b"pass": NO_USER},
-    NAMED: {**_BEFORE, b"pass": LOGIN},
-    TRANSACTION: {
-        b"stat": STATUS,
-        b"list": LISTING,
-        b"uidl": UNIQUE,
-        b"retr": RETRIEVE,
-        b"top": RETRIEVE,
-        b"dele": DELETE,
-        b"rset": RESET,
-        b"last": HIGHEST,
-        b"noop": NOTHING,
-        b"quit": QUIT,
-    },
-}
-# What any other verb is.
-OTHERWISE: Final[Mapping[str, str]] = {STRANGER: NOT_YET, NAMED: NOT_YET, TRANSACTION: UNKNOWN}
-
-_OK: Final = (b"+OK ", SAME)
-_SYNTAX: Final = (b"-ERR syntax error", SAME)
-_CHECKED: Final[Mapping[str, tuple[bytes, str]]] = {
-    "nothing given": _SYNTAX,
-    "served": (b"", OVER),
-    "refused": (b"-ERR authorization failed", OVER),
-    "crashed": (b"-ERR aack, child crashed", OVER),
-    "no pipe": (b"-ERR unable to open pipe", OVER),
-    "no process": (b"-ERR unable to fork", OVER),
-    "not read": (b"-ERR unable to write pipe", OVER),
-}
-_NUMBER: Final[Mapping[str, tuple[bytes, str]]] = {
-    "no number": _SYNTAX,
-    "zero": (b"-ERR messages are counted from 1", SAME),
-    "too high": (b"-ERR not that many messages", SAME),
-    "deleted": (b"-ERR already deleted", SAME),
-}
-# step: {outcome: (reply, next state)}. A reply of several lines ends here where its own text begins.
-STEPS: Final[Mapping[str, Mapping[str, tuple[bytes, str]]]] = {
-    USER: {"done": (b"+OK ", NAMED), "nothing given": _SYNTAX},
-    LOGIN: _CHECKED,
-    DIGEST: _CHECKED,
-    NO_USER: {"done": (b"-ERR USER first", SAME)},
-    NOT_YET: {"done": (b"-ERR authorization first", SAME)},
-    LEAVE: {"done": (b"+OK ", OVER)},
-    NOTHING: {"done": _OK},
-    STATUS: {"done": (b"+OK COUNT SIZE", SAME)},
-    LISTING: {"all": _OK, "one": (b"+OK NUMBER SIZE", SAME), **_NUMBER},
-    UNIQUE: {"all": _OK, "one": (b"+OK NUMBER NAME", SAME), **_NUMBER},
-    DELETE: {"done": _OK, **_NUMBER},
-    RETRIEVE: {"opened": _OK, "not opened": (b"-ERR unable to open that message", SAME), **_NUMBER},
-    RESET: {"done": _OK},
-    HIGHEST: {"done": (b"+OK NUMBER", SAME)},
-    QUIT: {"done": (b"+OK ", OVER), "not removed": (b"-ERR unable to unlink all deleted messages", SAME)},
-    UNKNOWN: {"done": (b"-ERR unimplemented", SAME)},
-    TROUBLE: {"line too long": (b"-ERR out of memory", OVER)},
-}
 
 # RFC 1939 knows no line over 255 bytes; a login goes through a pipe, and must fit into it.
 LONGEST_LINE: Final = 8192
@@ -178,21 +95,21 @@ class Machine:
 
     def receive(self, data: bytes) -> list[Action]:
         """The client has sent `data`."""
-        if self.state != OVER:
+        if self.state != table.OVER:
             self._commands.feed(data)
         return self._go_on()
 
     def _go_on(self) -> list[Action]:
         """Do all that can be done with the lines that are there."""
-        while not self._waiting and self.state != OVER:
+        while not self._waiting and self.state != table.OVER:
             try:
                 command = self._commands.take()
             except TooLongError:
-                self._answer(TROUBLE, "line too long")
+                self._answer(table.TROUBLE, "line too long")
                 break
             if command is None:
                 break
-            self._do(TABLE[self.state].get(command.verb, OTHERWISE[self.state]), command)
+            self._do(table.TABLE[self.state].get(command.verb, table.OTHERWISE[self.state]), command)
         actions, self._actions = self._actions, []
         return actions
 
@@ -203,14 +120,14 @@ class Machine:
 
     def _answer(self, step: str, outcome: str, words: Mapping[bytes, bytes] | None = None) -> None:
         """Say what the table says and go where it says."""
-        text, state = STEPS[step][outcome]
+        text, state = table.STEPS[step][outcome]
         for name, word in (words or {}).items():
             text = text.replace(name, word)
         if text:
             self._actions.append(Reply(text + b"\r\n"))
-        if state != SAME:
+        if state != table.SAME:
             self.state = state
-        if state == OVER:
+        if state == table.OVER:
             self._actions.append(End())
 
 
@@ -219,35 +136,35 @@ class Authorization(Machine):
 
     def __init__(self, timestamp: bytes) -> None:
         """`timestamp` is "<PID.TIME@HOST>", what APOP's digest begins with; without one there is no APOP."""
-        super().__init__(STRANGER)
+        super().__init__(table.STRANGER)
         self._timestamp = timestamp
         self._user = b""
-        self._step = LOGIN
+        self._step = table.LOGIN
 
     def greet(self) -> list[Action]:
         """The client has connected."""
         return [Reply(b"+OK " + self._timestamp + b"\r\n")]
 
     def checked(self, outcome: str) -> list[Action]:
-        """What came of the login, as STEPS names it."""
+        """What came of the login, as table.STEPS names it."""
         self._waiting = False
         self._answer(self._step, outcome)
         return self._go_on()
 
     def _do(self, step: str, command: Command) -> None:
         argument = command.argument
-        if step == USER:
+        if step == table.USER:
             if argument:
                 self._user = argument
-            self._answer(USER, "done" if argument else "nothing given")
-        elif step == LOGIN:
-            self._check(LOGIN, self._user, argument, given=bool(argument))
-        elif step == DIGEST:
+            self._answer(table.USER, "done" if argument else "nothing given")
+        elif step == table.LOGIN:
+            self._check(table.LOGIN, self._user, argument, given=bool(argument))
+        elif step == table.DIGEST:
             user, space, digest = argument.partition(b" ")
             if self._timestamp:
-                self._check(DIGEST, user, digest, given=bool(space))
+                self._check(table.DIGEST, user, digest, given=bool(space))
             else:
-                self._answer(NOT_YET, "done")
+                self._answer(table.NOT_YET, "done")
         else:
             self._answer(step, "done")
 
@@ -265,7 +182,7 @@ class Transaction(Machine):
 
     def __init__(self, messages: Sequence[Message]) -> None:
         """`messages` are numbered from 1 in this order, for the whole session."""
-        super().__init__(TRANSACTION)
+        super().__init__(table.TRANSACTION)
         self._messages = messages
         self._deleted: set[int] = set()
         self._highest = 0
@@ -273,48 +190,48 @@ class Transaction(Machine):
 
     def greet(self) -> list[Action]:
         """The client has logged in."""
-        self._answer(NOTHING, "done")
+        self._answer(table.NOTHING, "done")
         return self._go_on()
 
     def opened(self) -> list[Action]:
         """The message that `Open` asked for is open."""
         self._waiting = False
-        self._answer(RETRIEVE, "opened")
+        self._answer(table.RETRIEVE, "opened")
         self._actions.append(Send(self._lines))
         return self._go_on()
 
     def not_opened(self) -> list[Action]:
         """It cannot be opened; another client may have removed it."""
         self._waiting = False
-        self._answer(RETRIEVE, "not opened")
+        self._answer(table.RETRIEVE, "not opened")
         return self._go_on()
 
     def updated(self, not_removed: int) -> list[Action]:
         """The mailbox is as the client wanted it, but for so many messages that could not be removed."""
         self._waiting = False
         for _ in range(not_removed):
-            self._answer(QUIT, "not removed")
-        self._answer(QUIT, "done")
+            self._answer(table.QUIT, "not removed")
+        self._answer(table.QUIT, "done")
         return self._go_on()
 
     def _do(self, step: str, command: Command) -> None:
-        if step in {LISTING, UNIQUE}:
+        if step in {table.LISTING, table.UNIQUE}:
             self._list(step, command.argument)
-        elif step == RETRIEVE:
+        elif step == table.RETRIEVE:
             self._retrieve(command.argument)
-        elif step == DELETE:
+        elif step == table.DELETE:
             self._delete(command.argument)
-        elif step == STATUS:
+        elif step == table.STATUS:
             size = sum(each.size for index, each in enumerate(self._messages) if index not in self._deleted)
             # The count is that of all messages, deleted or not: qmail-pop3d's, and clients have seen no other.
-            self._answer(STATUS, "done", {b"COUNT": b"%d" % len(self._messages), b"SIZE": b"%d" % size})
-        elif step == HIGHEST:
-            self._answer(HIGHEST, "done", {b"NUMBER": b"%d" % self._highest})
-        elif step == QUIT:
+            self._answer(table.STATUS, "done", {b"COUNT": b"%d" % len(self._messages), b"SIZE": b"%d" % size})
+        elif step == table.HIGHEST:
+            self._answer(table.HIGHEST, "done", {b"NUMBER": b"%d" % self._highest})
+        elif step == table.QUIT:
             self._waiting = True
             self._actions.append(Update(tuple(sorted(self._deleted))))
         else:
-            if step == RESET:
+            if step == table.RESET:
                 self._deleted.clear()
                 self._highest = 0
             self._answer(step, "done")
@@ -342,7 +259,7 @@ class Transaction(Machine):
             return
         self._answer(step, "all")
         lines = [
-            b"%d %s\r\n" % (index + 1, each.unique if step == UNIQUE else b"%d" % each.size)
+            b"%d %s\r\n" % (index + 1, each.unique if step == table.UNIQUE else b"%d" % each.size)
             for index, each in enumerate(self._messages)
             if index not in self._deleted
         ]
@@ -353,7 +270,7 @@ class Transaction(Machine):
         number, rest = scan(argument)
         index = self._index(number)
         if isinstance(index, str):
-            self._answer(RETRIEVE, index)
+            self._answer(table.RETRIEVE, index)
             return
         self._lines = scan(rest.lstrip(b" "))[0]
         self._waiting = True
@@ -362,22 +279,8 @@ class Transaction(Machine):
     def _delete(self, argument: bytes) -> None:
         index = self._index(scan(argument)[0])
         if isinstance(index, str):
-            self._answer(DELETE, index)
+            self._answer(table.DELETE, index)
             return
         self._deleted.add(index)
         self._highest = max(self._highest, index + 1)
-        self._answer(DELETE, "done")
-
-
-def render() -> str:
-    """The tables in Markdown: what docs/pop3-session.md holds."""
-    from svtree.mail.tables import page
-
-    about = (
-        "# The POP3 session\n\n"
-        "Printed from `svtree/mail/pop3/session.py`; a test compares. qmail-popup is in STRANGER and NAMED, and\n"
-        "begins with `+OK <PID.TIME@HOST>`; qmail-pop3d is in TRANSACTION, and begins with `+OK `, which answers the\n"
-        "password. After `+OK ` to a listing or a message its lines come, and a dot alone. In OVER the connection is\n"
-        "closed; after QUIT in TRANSACTION the deleted messages are removed first, and only then."
-    )
-    return page(about, TABLE, OTHERWISE, STEPS)
+        self._answer(table.DELETE, "done")

@@ -10,103 +10,20 @@ reads no file and no clock, and knows no queue. Whoever drives it performs the a
 - `Abandon`: forget the message; the session goes on;
 - `End`: close the connection (and forget a message that has begun); nothing comes after it.
 
-The session is two tables. `TABLE` says which step a verb is in each state; `STEPS` says what each outcome of a step
-answers and which state comes then. docs/smtp-session.md is printed from them.
+`svtree.mail.smtp.table` says what is answered when; here is how an outcome is found.
 """
 
 from __future__ import annotations
 
 from svtree.formats.record import record
 from svtree.mail.commands import Command, Commands, TooLongError
-from svtree.mail.smtp import addresses
+from svtree.mail.smtp import addresses, table
 from svtree.mail.smtp.body import Body, StrayNewlineError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Final, TypeAlias
-
-# States. They are words because the tables are printed and read.
-IDLE: Final = "IDLE"  # no sender
-SENDER: Final = "SENDER"  # a sender, no recipient
-READY: Final = "READY"  # a sender and recipients
-DATA: Final = "DATA"  # the message is coming
-OVER: Final = "OVER"  # the connection is to be closed
-SAME: Final = "="  # in STEPS: the state stays what it was
-
-# The steps that begin with a command, and the one that begins with the end of the message.
-HELLO: Final = "hello"
-EXTENDED_HELLO: Final = "extended hello"
-RESET: Final = "reset"
-FROM: Final = "sender"
-TO: Final = "recipient"
-MESSAGE: Final = "message"
-NO_SENDER: Final = "no sender yet"
-NO_RECIPIENT: Final = "no recipient yet"
-VERIFY: Final = "verify"
-NOTHING: Final = "nothing"
-HELP: Final = "help"
-QUIT: Final = "quit"
-UNKNOWN: Final = "unknown"
-DELIVERY: Final = "end of message"
-TROUBLE: Final = "trouble"
-
-ALWAYS: Final[Mapping[bytes, str]] = {
-    b"helo": HELLO,
-    b"ehlo": EXTENDED_HELLO,
-    b"rset": RESET,
-    b"help": HELP,
-    b"noop": NOTHING,
-    b"vrfy": VERIFY,
-    b"quit": QUIT,
-}
-TABLE: Final[Mapping[str, Mapping[bytes, str]]] = {
-    IDLE: {**ALWAYS, b"mail": FROM, b"rcpt": NO_SENDER, b"data": NO_SENDER},
-    SENDER: {**ALWAYS, b"mail": FROM, b"rcpt": TO, b"data": NO_RECIPIENT},
-    READY: {**ALWAYS, b"mail": FROM, b"rcpt": TO, b"data": MESSAGE},
-}
-
-# step: {outcome: (reply, next state)}. GREETING, WHEN, QP and WHY are filled in.
-STEPS: Final[Mapping[str, Mapping[str, tuple[bytes, str]]]] = {
-    HELLO: {"done": (b"250 GREETING", IDLE)},
-    EXTENDED_HELLO: {"done": (b"250-GREETING\r\n250-PIPELINING\r\n250 8BITMIME", IDLE)},
-    RESET: {"done": (b"250 flushed", IDLE)},
-    FROM: {
-        "taken": (b"250 ok", SENDER),
-        "too long": (b"555 syntax error (#5.5.4)", SAME),
-    },
-    TO: {
-        "taken": (b"250 ok", READY),
-        "too long": (b"555 syntax error (#5.5.4)", SAME),
-        "bad sender": (b"553 sorry, your envelope sender is in my badmailfrom list (#5.7.1)", SAME),
-        "not ours": (b"553 sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)", SAME),
-        "too many": (b"452 sorry, that is more recipients than I take for one message (#4.5.3)", SAME),
-        "cannot tell": (b"421 unable to read controls (#4.3.0)", OVER),
-    },
-    MESSAGE: {
-        "begun": (b"354 go ahead", DATA),
-        "not begun": (b"451 qqt failure (#4.3.0)", IDLE),
-    },
-    DELIVERY: {
-        "accepted": (b"250 ok WHEN qp QP", IDLE),
-        "too many hops": (b"554 too many hops, this message is looping (#5.4.6)", IDLE),
-        "too big": (b"552 sorry, that message size exceeds my databytes limit (#5.3.4)", IDLE),
-        "refused": (b"554 WHY", IDLE),
-        "put off": (b"451 WHY", IDLE),
-        "stray newline": (b"451 See https://cr.yp.to/docs/smtplf.html.", OVER),
-    },
-    NO_SENDER: {"done": (b"503 MAIL first (#5.5.1)", SAME)},
-    NO_RECIPIENT: {"done": (b"503 RCPT first (#5.5.1)", SAME)},
-    VERIFY: {"done": (b"252 send some mail, i'll try my best", SAME)},
-    NOTHING: {"done": (b"250 ok", SAME)},
-    HELP: {"done": (b"214 notqmail home page: https://notqmail.org", SAME)},
-    QUIT: {"done": (b"221 GREETING", OVER)},
-    UNKNOWN: {"done": (b"502 unimplemented (#5.5.1)", SAME)},
-    TROUBLE: {
-        "line too long": (b"421 out of memory (#4.3.0)", OVER),
-        "time out": (b"451 timeout (#4.4.2)", OVER),
-    },
-}
 
 MAX_HOPS: Final = 100
 # All recipients of a message together, in bytes: some hundred thousand addresses.
@@ -183,7 +100,7 @@ class Session:
 
     def __init__(self, policy: Policy) -> None:
         """The session begins with `greet`."""
-        self.state = IDLE
+        self.state = table.IDLE
         self._policy = policy
         self._commands = Commands()
         self._helo: bytes | None = None
@@ -202,7 +119,7 @@ class Session:
 
     def receive(self, data: bytes) -> list[Action]:
         """The client has sent `data`."""
-        if self.state != OVER:
+        if self.state != table.OVER:
             self._commands.feed(data)
         return self._go_on()
 
@@ -211,68 +128,68 @@ class Session:
         self._waiting = False
         self._body = Body()
         self._size_of_body = 0
-        self._answer(MESSAGE, "begun")
+        self._answer(table.MESSAGE, "begun")
         return self._go_on()
 
     def not_begun(self) -> list[Action]:
         """No message can be begun."""
         self._waiting = False
-        self._answer(MESSAGE, "not begun")
+        self._answer(table.MESSAGE, "not begun")
         return self._go_on()
 
     def finished(self, when: int, qp: int) -> list[Action]:
         """The queue has the message since `when` (Unix seconds) and calls it `qp`."""
         self._waiting = False
-        self._answer(DELIVERY, "accepted", {b"WHEN": b"%d" % when, b"QP": b"%d" % qp})
+        self._answer(table.DELIVERY, "accepted", {b"WHEN": b"%d" % when, b"QP": b"%d" % qp})
         return self._go_on()
 
     def refused(self, why: bytes) -> list[Action]:
         """The queue does not take the message: `why` begins with D (never will) or Z (not now), as in qmail.c."""
         self._waiting = False
-        self._answer(DELIVERY, "refused" if why[:1] == b"D" else "put off", {b"WHY": why[1:]})
+        self._answer(table.DELIVERY, "refused" if why[:1] == b"D" else "put off", {b"WHY": why[1:]})
         return self._go_on()
 
     def timed_out(self) -> list[Action]:
         """The client has been silent for too long."""
-        self._answer(TROUBLE, "time out")
+        self._answer(table.TROUBLE, "time out")
         return self._go_on()
 
     def closed(self) -> list[Action]:
         """The client has closed the connection, or cannot be sent to."""
-        self.state = OVER
+        self.state = table.OVER
         return [End(1)]
 
     def _go_on(self) -> list[Action]:
         """Do all that can be done with the bytes that are there."""
-        while not self._waiting and self.state != OVER and self._step():
+        while not self._waiting and self.state != table.OVER and self._step():
             continue
         actions, self._actions = self._actions, []
         return actions
 
     def _step(self) -> bool:
-        if self.state == DATA:
+        if self.state == table.DATA:
             data = self._commands.take_rest()
             return bool(data) and self._take_body(data)
         try:
             command = self._commands.take()
         except TooLongError:
-            self._answer(TROUBLE, "line too long")
+            self._answer(table.TROUBLE, "line too long")
             return False
         if command is None:
             return False
-        self._do(TABLE[self.state].get(command.verb, UNKNOWN), command)
+        self._do(table.TABLE[self.state].get(command.verb, table.UNKNOWN), command)
         return True
 
     def _do(self, step: str, command: Command) -> None:
-        if step == FROM:
-            self._answer(FROM, self._take_sender(command.argument))
-        elif step == TO:
-            self._answer(TO, self._take_recipient(command.argument))
-        elif step == MESSAGE:
+        if step == table.FROM:
+            self._answer(table.FROM, self._take_sender(command.argument))
+        elif step == table.TO:
+            self._answer(table.TO, self._take_recipient(command.argument))
+        elif step == table.MESSAGE:
             self._waiting = True
             self._actions.append(Begin(self._helo))
         else:
-            if step in {HELLO, EXTENDED_HELLO}:
+            if step in {table.HELLO, table.EXTENDED_HELLO}:
                 # case_diffs: what the DNS said already is not said again.
                 same = command.argument.lower() == self._policy.remote_host.lower()
                 self._helo = None if same else command.argument
@@ -280,14 +197,14 @@ class Session:
 
     def _answer(self, step: str, outcome: str, words: Mapping[bytes, bytes] | None = None) -> None:
         """Say what the table says and go where it says."""
-        text, state = STEPS[step][outcome]
+        text, state = table.STEPS[step][outcome]
         for name, word in (words or {b"GREETING": self._policy.greeting}).items():
             text = text.replace(name, word)
         self._actions.append(Reply(text + b"\r\n"))
-        if state != SAME:
+        if state != table.SAME:
             self.state = state
-        if state == OVER:
-            self._actions.append(End(0 if step == QUIT else 1))
+        if state == table.OVER:
+            self._actions.append(End(0 if step == table.QUIT else 1))
 
     def _address(self, argument: bytes) -> bytes | None:
         address = addresses.parse(argument)
@@ -332,7 +249,7 @@ class Session:
         try:
             piece = body.feed(data)
         except StrayNewlineError:
-            self._answer(DELIVERY, "stray newline")
+            self._answer(table.DELIVERY, "stray newline")
             return False
         if piece and not self._is_too_big():
             self._size_of_body += len(piece)
@@ -344,7 +261,7 @@ class Session:
         self._commands.feed(body.rest)
         if body.hops >= MAX_HOPS or self._is_too_big():
             self._actions.append(Abandon())
-            self._answer(DELIVERY, "too many hops" if body.hops >= MAX_HOPS else "too big")
+            self._answer(table.DELIVERY, "too many hops" if body.hops >= MAX_HOPS else "too big")
             return True
         self._waiting = True
         self._actions.append(Finish(self._sender, tuple(self._recipients)))
@@ -352,16 +269,3 @@ class Session:
 
     def _is_too_big(self) -> bool:
         return 0 < self._policy.databytes < self._size_of_body
-
-
-def render() -> str:
-    """The tables in Markdown: what docs/smtp-session.md holds."""
-    from svtree.mail.tables import page
-
-    about = (
-        "# The SMTP session\n\n"
-        "Printed from `svtree/mail/smtp/session.py`; a test compares. A session begins in IDLE with `220 GREETING\n"
-        "ESMTP`. GREETING is control/smtpgreeting, WHEN a Unix time, QP the queue's process, WHY what the queue said.\n"
-        "In DATA there are no verbs: the lines are the message, up to a dot alone. In OVER the connection is closed."
-    )
-    return page(about, TABLE, dict.fromkeys(TABLE, UNKNOWN), STEPS)

@@ -121,6 +121,7 @@ def test_what_is_wrong_with_the_accounts_is_in_the_log_and_not_for_the_client(ho
     [
         (["/nonexistent/checkpassword"], b"-ERR authorization failed\r\n"),
         (["sh", "-c", "exit 1"], b"-ERR authorization failed\r\n"),
+        (["sh", "-c", "exec 3<&-; exit 1"], b"-ERR authorization failed\r\n"),
         (["sh", "-c", "kill -9 $$"], b"-ERR aack, child crashed\r\n"),
         (["sh", "-c", "cat <&3 | tr '\\0' '|'; echo"], b"jiro|sesame|<"),
     ],

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from svtree.mail.pop3 import session as pop3
+from svtree.mail.pop3 import table
 from svtree.mail.pop3.session import Authorization, Check, End, Message, Open, Reply, Send, Transaction, Update
 
 if TYPE_CHECKING:
@@ -65,13 +66,13 @@ def replies(data: bytes) -> list[bytes]:
 
 
 def test_the_page_shows_the_tables() -> None:
-    assert PAGE.read_text() == pop3.render(), "make it again: docs/pop3-session.md is pop3.session.render()"
+    assert PAGE.read_text() == table.render(), "make it again: docs/pop3-session.md is pop3.table.render()"
 
 
 def test_every_step_in_the_table_is_described_and_every_description_is_used() -> None:
-    used = {step for row in pop3.TABLE.values() for step in row.values()} | {*pop3.OTHERWISE.values(), pop3.TROUBLE}
-    assert used == set(pop3.STEPS)
-    assert set(pop3.OTHERWISE) == set(pop3.TABLE)
+    used = {step for row in table.TABLE.values() for step in row.values()} | {*table.OTHERWISE.values(), table.TROUBLE}
+    assert used == set(table.STEPS)
+    assert set(table.OTHERWISE) == set(table.TABLE)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from svtree.mail import commands
 from svtree.mail.smtp import session as smtp
+from svtree.mail.smtp import table
 from svtree.mail.smtp.session import Abandon, Begin, End, Finish, Policy, Reply, Session, Write
 
 if TYPE_CHECKING:
@@ -98,14 +99,18 @@ ENVELOPE = b"MAIL FROM:<a@b>\r\nRCPT TO:<jiro@mail.example.com>\r\n"
 
 
 def test_the_page_shows_the_tables() -> None:
-    assert PAGE.read_text() == smtp.render(), "make it again: docs/smtp-session.md is smtp.session.render()"
+    assert PAGE.read_text() == table.render(), "make it again: docs/smtp-session.md is smtp.table.render()"
 
 
 def test_every_step_in_the_table_is_described_and_every_description_is_used() -> None:
-    used = {step for row in smtp.TABLE.values() for step in row.values()} | {smtp.UNKNOWN, smtp.DELIVERY, smtp.TROUBLE}
-    assert used == set(smtp.STEPS)
-    states = {*smtp.TABLE, smtp.DATA, smtp.OVER, smtp.SAME}
-    assert {state for outcomes in smtp.STEPS.values() for _, state in outcomes.values()} <= states
+    used = {step for row in table.TABLE.values() for step in row.values()} | {
+        table.UNKNOWN,
+        table.DELIVERY,
+        table.TROUBLE,
+    }
+    assert used == set(table.STEPS)
+    states = {*table.TABLE, table.DATA, table.OVER, table.SAME}
+    assert {state for outcomes in table.STEPS.values() for _, state in outcomes.values()} <= states
 
 
 def test_a_message_is_taken() -> None:

@@ -1,0 +1,108 @@
+"""The POP3 session as two tables: which step a verb is in each state, and what each outcome of a step leads to.
+
+Follows qmail-popup and qmail-pop3d 1.06, reply for reply. docs/pop3-session.md is printed from here.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Final
+
+# States. They are words because the tables are printed and read.
+STRANGER: Final = "STRANGER"  # AUTHORIZATION, no name yet
+NAMED: Final = "NAMED"  # AUTHORIZATION, USER has given a name
+TRANSACTION: Final = "TRANSACTION"
+OVER: Final = "OVER"  # the connection is to be closed
+SAME: Final = "="  # in STEPS: the state stays what it was
+
+USER: Final = "user"
+LOGIN: Final = "login"
+DIGEST: Final = "digest"
+NO_USER: Final = "no user yet"
+NOT_YET: Final = "not authorized"
+LEAVE: Final = "leave"
+NOTHING: Final = "nothing"
+STATUS: Final = "status"
+LISTING: Final = "sizes"
+UNIQUE: Final = "unique names"
+DELETE: Final = "delete"
+RETRIEVE: Final = "retrieve"
+RESET: Final = "reset"
+HIGHEST: Final = "highest deleted"
+QUIT: Final = "quit"
+UNKNOWN: Final = "unknown"
+TROUBLE: Final = "trouble"
+
+_BEFORE: Final[Mapping[bytes, str]] = {b"user": USER, b"apop": DIGEST, b"noop": NOTHING, b"quit": LEAVE}
+TABLE: Final[Mapping[str, Mapping[bytes, str]]] = {
+    STRANGER: {**_BEFORE, b"pass": NO_USER},
+    NAMED: {**_BEFORE, b"pass": LOGIN},
+    TRANSACTION: {
+        b"stat": STATUS,
+        b"list": LISTING,
+        b"uidl": UNIQUE,
+        b"retr": RETRIEVE,
+        b"top": RETRIEVE,
+        b"dele": DELETE,
+        b"rset": RESET,
+        b"last": HIGHEST,
+        b"noop": NOTHING,
+        b"quit": QUIT,
+    },
+}
+# What any other verb is.
+OTHERWISE: Final[Mapping[str, str]] = {STRANGER: NOT_YET, NAMED: NOT_YET, TRANSACTION: UNKNOWN}
+
+_OK: Final = (b"+OK ", SAME)
+_SYNTAX: Final = (b"-ERR syntax error", SAME)
+_CHECKED: Final[Mapping[str, tuple[bytes, str]]] = {
+    "nothing given": _SYNTAX,
+    "served": (b"", OVER),
+    "refused": (b"-ERR authorization failed", OVER),
+    "crashed": (b"-ERR aack, child crashed", OVER),
+    "no pipe": (b"-ERR unable to open pipe", OVER),
+    "no process": (b"-ERR unable to fork", OVER),
+    "not read": (b"-ERR unable to write pipe", OVER),
+}
+_NUMBER: Final[Mapping[str, tuple[bytes, str]]] = {
+    "no number": _SYNTAX,
+    "zero": (b"-ERR messages are counted from 1", SAME),
+    "too high": (b"-ERR not that many messages", SAME),
+    "deleted": (b"-ERR already deleted", SAME),
+}
+# step: {outcome: (reply, next state)}. A reply of several lines ends here where its own text begins.
+STEPS: Final[Mapping[str, Mapping[str, tuple[bytes, str]]]] = {
+    USER: {"done": (b"+OK ", NAMED), "nothing given": _SYNTAX},
+    LOGIN: _CHECKED,
+    DIGEST: _CHECKED,
+    NO_USER: {"done": (b"-ERR USER first", SAME)},
+    NOT_YET: {"done": (b"-ERR authorization first", SAME)},
+    LEAVE: {"done": (b"+OK ", OVER)},
+    NOTHING: {"done": _OK},
+    STATUS: {"done": (b"+OK COUNT SIZE", SAME)},
+    LISTING: {"all": _OK, "one": (b"+OK NUMBER SIZE", SAME), **_NUMBER},
+    UNIQUE: {"all": _OK, "one": (b"+OK NUMBER NAME", SAME), **_NUMBER},
+    DELETE: {"done": _OK, **_NUMBER},
+    RETRIEVE: {"opened": _OK, "not opened": (b"-ERR unable to open that message", SAME), **_NUMBER},
+    RESET: {"done": _OK},
+    HIGHEST: {"done": (b"+OK NUMBER", SAME)},
+    QUIT: {"done": (b"+OK ", OVER), "not removed": (b"-ERR unable to unlink all deleted messages", SAME)},
+    UNKNOWN: {"done": (b"-ERR unimplemented", SAME)},
+    TROUBLE: {"line too long": (b"-ERR out of memory", OVER)},
+}
+
+
+def render() -> str:
+    """The tables in Markdown: what docs/pop3-session.md holds."""
+    from svtree.mail.tables import page
+
+    about = (
+        "# The POP3 session\n\n"
+        "Printed from `svtree/mail/pop3/table.py`; a test compares. qmail-popup is in STRANGER and NAMED, and\n"
+        "begins with `+OK <PID.TIME@HOST>`; qmail-pop3d is in TRANSACTION, and begins with `+OK `, which answers the\n"
+        "password. After `+OK ` to a listing or a message its lines come, and a dot alone. In OVER the connection is\n"
+        "closed; after QUIT in TRANSACTION the deleted messages are removed first, and only then."
+    )
+    return page(about, TABLE, OTHERWISE, STEPS)

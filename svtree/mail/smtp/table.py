@@ -1,0 +1,106 @@
+"""The SMTP session as two tables: which step a verb is in each state, and what each outcome of a step leads to.
+
+Follows qmail-smtpd 1.06, reply for reply. docs/smtp-session.md is printed from here.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Final
+
+# States. They are words because the tables are printed and read.
+IDLE: Final = "IDLE"  # no sender
+SENDER: Final = "SENDER"  # a sender, no recipient
+READY: Final = "READY"  # a sender and recipients
+DATA: Final = "DATA"  # the message is coming
+OVER: Final = "OVER"  # the connection is to be closed
+SAME: Final = "="  # in STEPS: the state stays what it was
+
+# The steps that begin with a command, and the one that begins with the end of the message.
+HELLO: Final = "hello"
+EXTENDED_HELLO: Final = "extended hello"
+RESET: Final = "reset"
+FROM: Final = "sender"
+TO: Final = "recipient"
+MESSAGE: Final = "message"
+NO_SENDER: Final = "no sender yet"
+NO_RECIPIENT: Final = "no recipient yet"
+VERIFY: Final = "verify"
+NOTHING: Final = "nothing"
+HELP: Final = "help"
+QUIT: Final = "quit"
+UNKNOWN: Final = "unknown"
+DELIVERY: Final = "end of message"
+TROUBLE: Final = "trouble"
+
+ALWAYS: Final[Mapping[bytes, str]] = {
+    b"helo": HELLO,
+    b"ehlo": EXTENDED_HELLO,
+    b"rset": RESET,
+    b"help": HELP,
+    b"noop": NOTHING,
+    b"vrfy": VERIFY,
+    b"quit": QUIT,
+}
+TABLE: Final[Mapping[str, Mapping[bytes, str]]] = {
+    IDLE: {**ALWAYS, b"mail": FROM, b"rcpt": NO_SENDER, b"data": NO_SENDER},
+    SENDER: {**ALWAYS, b"mail": FROM, b"rcpt": TO, b"data": NO_RECIPIENT},
+    READY: {**ALWAYS, b"mail": FROM, b"rcpt": TO, b"data": MESSAGE},
+}
+
+# step: {outcome: (reply, next state)}. GREETING, WHEN, QP and WHY are filled in.
+STEPS: Final[Mapping[str, Mapping[str, tuple[bytes, str]]]] = {
+    HELLO: {"done": (b"250 GREETING", IDLE)},
+    EXTENDED_HELLO: {"done": (b"250-GREETING\r\n250-PIPELINING\r\n250 8BITMIME", IDLE)},
+    RESET: {"done": (b"250 flushed", IDLE)},
+    FROM: {
+        "taken": (b"250 ok", SENDER),
+        "too long": (b"555 syntax error (#5.5.4)", SAME),
+    },
+    TO: {
+        "taken": (b"250 ok", READY),
+        "too long": (b"555 syntax error (#5.5.4)", SAME),
+        "bad sender": (b"553 sorry, your envelope sender is in my badmailfrom list (#5.7.1)", SAME),
+        "not ours": (b"553 sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)", SAME),
+        "too many": (b"452 sorry, that is more recipients than I take for one message (#4.5.3)", SAME),
+        "cannot tell": (b"421 unable to read controls (#4.3.0)", OVER),
+    },
+    MESSAGE: {
+        "begun": (b"354 go ahead", DATA),
+        "not begun": (b"451 qqt failure (#4.3.0)", IDLE),
+    },
+    DELIVERY: {
+        "accepted": (b"250 ok WHEN qp QP", IDLE),
+        "too many hops": (b"554 too many hops, this message is looping (#5.4.6)", IDLE),
+        "too big": (b"552 sorry, that message size exceeds my databytes limit (#5.3.4)", IDLE),
+        "refused": (b"554 WHY", IDLE),
+        "put off": (b"451 WHY", IDLE),
+        "stray newline": (b"451 See https://cr.yp.to/docs/smtplf.html.", OVER),
+    },
+    NO_SENDER: {"done": (b"503 MAIL first (#5.5.1)", SAME)},
+    NO_RECIPIENT: {"done": (b"503 RCPT first (#5.5.1)", SAME)},
+    VERIFY: {"done": (b"252 send some mail, i'll try my best", SAME)},
+    NOTHING: {"done": (b"250 ok", SAME)},
+    HELP: {"done": (b"214 notqmail home page: https://notqmail.org", SAME)},
+    QUIT: {"done": (b"221 GREETING", OVER)},
+    UNKNOWN: {"done": (b"502 unimplemented (#5.5.1)", SAME)},
+    TROUBLE: {
+        "line too long": (b"421 out of memory (#4.3.0)", OVER),
+        "time out": (b"451 timeout (#4.4.2)", OVER),
+    },
+}
+
+
+def render() -> str:
+    """The tables in Markdown: what docs/smtp-session.md holds."""
+    from svtree.mail.tables import page
+
+    about = (
+        "# The SMTP session\n\n"
+        "Printed from `svtree/mail/smtp/table.py`; a test compares. A session begins in IDLE with `220 GREETING\n"
+        "ESMTP`. GREETING is control/smtpgreeting, WHEN a Unix time, QP the queue's process, WHY what the queue said.\n"
+        "In DATA there are no verbs: the lines are the message, up to a dot alone. In OVER the connection is closed."
+    )
+    return page(about, TABLE, dict.fromkeys(TABLE, UNKNOWN), STEPS)
