@@ -1,6 +1,6 @@
 """A process that watches: `driver.py DIRECTORY...` watches these services and prints what happens, a JSON line each.
 
-A process of its own, so that a test chooses with PYTHONPATH which watchdog it runs with. JOB_SECONDS says how long a job
+A process of its own, so that a test chooses with PYTHONPATH which watchdog it runs with. JOB_SECONDS says how long jobs
 may take, SWEEP=never that hints have to do wherever there are any. `--tree DIRECTORY` watches a tree and adds its
 entries as services, as the supervisor does. It says "ready" when it knows the services as they are, and "idle", for
 each USR1, when whatever was changed before has had its effect. TERM ends it.
