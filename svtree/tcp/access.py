@@ -95,9 +95,7 @@ class Access:
             self.close()
             if error.errno == errno.ENOENT and self._may_be_missing:
                 return
-            # An empty file is one that does not hold a cdb, however Mapped came to know.
-            number = errno.EPROTO if error.errno == errno.EINVAL else error.errno
-            raise _unreadable(path, number) from error
+            raise _unreadable(path, error.errno) from error
 
     def close(self) -> None:
         """Let go of the file and of what was learnt from it."""
