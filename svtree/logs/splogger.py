@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 SMALL = 4096
 BLOCK = 65536
 # How long we go on trying to get rid of lines after the end of input or TERM, in seconds.
-DRAIN = 10.0
+DRAIN = 5.0
 LEAST_PAUSE = 0.05
 MOST_PAUSE = 2.0
 
@@ -54,14 +54,17 @@ class Forwarder:
         else:
             self._splitter = Splitter(moment=left.moment, severity=left.inside - 1 if left.inside else None)
         self._wakeup = Wakeup(TERM)
+        if left is None:
+            # Before anything is taken, so that what is taken is never without a record.
+            self._record(0)
 
     def run(self) -> int:
         """Forward until the end of input or TERM; exit code 0, or 111 when lines could not be got rid of in time."""
         try:
-            done = self._forward() and self._settle()
-            if not done and isinstance(self._intake, Direct):
-                complain(b"splogger: warning: giving up: lines are lost")
-            return 0 if done else TEMPORARY
+            if self._forward() and self._settle():
+                return 0
+            self._give_up()
+            return TEMPORARY
         finally:
             self._intake.close()
             self._sender.close()
@@ -75,7 +78,7 @@ class Forwarder:
         while True:
             if not self._intake.waiting():
                 poll.poll()
-            if self._deadline is not None or self._wakeup.pending():
+            if self._wakeup.pending():
                 return self._after_term()
             data = self._take()
             if data is None:
@@ -84,6 +87,14 @@ class Forwarder:
                 return self._last()
             if not self._lines(data):
                 return False
+
+    def _give_up(self) -> None:
+        """Put what is left where the next splogger finds it, or say that it is lost."""
+        if isinstance(self._intake, Direct):
+            complain(b"splogger: warning: giving up: lines are lost")
+            return
+        while self._take():
+            continue
 
     def _after_term(self) -> bool:
         """What has been taken is sent; a line without end is left to the next splogger where there is a spool."""
@@ -161,9 +172,7 @@ class Forwarder:
             except OSError as error:
                 if not complained:
                     where = self._sender.where.show()
-                    complain(
-                        b"splogger: warning: unable to reach " + where + b", trying again: " + reason(error).encode()
-                    )
+                    complain(b"splogger: warning: unable to reach " + where + b", trying again: " + _why(error))
                     complained = True
             if not self._pause(pause):
                 return False
@@ -185,16 +194,25 @@ class Forwarder:
                 return False
 
     def _pause(self, seconds: float) -> bool:
-        """Let some time pass; False when our time is up, which TERM sets an end to."""
-        if self._deadline is not None and time.monotonic() + seconds > self._deadline:
-            return False
+        """Let some time pass; False when our time is up, which TERM and the end of input set an end to."""
+        if self._deadline is not None:
+            if time.monotonic() + seconds > self._deadline:
+                return False
+            time.sleep(seconds)
+            return True
         poll = select.poll()
         poll.register(self._wakeup.descriptor, select.POLLIN)
+        # Asked for nothing, poll tells when nobody writes to the pipe any more.
+        poll.register(self._source, 0)
         poll.poll(seconds * 1000)
-        if self._wakeup.pending():
-            self._wakeup.take()
+        if self._wakeup.pending() or any(events & select.POLLHUP for _, events in poll.poll(0)):
             self._ending()
         return True
+
+
+def _why(error: OSError) -> bytes:
+    """The reason; TLS numbers its errors in its own way."""
+    return (str(error) if type(error).__module__ == "ssl" else reason(error)).encode()
 
 
 def intake(source: int, environ: Environ) -> Direct | Spool:
