@@ -1,0 +1,152 @@
+"""The tree as root runs it: every part as its own account, nothing setuid, mail for system accounts."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.harness import Processes, free_port, run, until
+from tests.tree.conftest import HOST, Tree
+from tests.tree.installation import shared_bin
+
+pytestmark = [pytest.mark.root, pytest.mark.slow]
+
+GROUPS = {"qmail": 7790, "nofiles": 7791, "jiro": 7801}
+# name: (uid, group, home)
+ACCOUNTS = {
+    "alias": (7790, "nofiles", "qmail/alias"),
+    "qmaild": (7791, "nofiles", "qmail"),
+    "qmaill": (7792, "nofiles", "qmail"),
+    "qmailp": (7793, "nofiles", "qmail"),
+    "qmailq": (7794, "qmail", "qmail"),
+    "qmailr": (7795, "qmail", "qmail"),
+    "qmails": (7796, "qmail", "qmail"),
+    "jiro": (7801, "jiro", "jiro"),
+}
+# Made by openssl passwd -6, salt "svtree", of the word sesame.
+SECRET = "$6$svtree$nFCurcRmf4TGv5tazPC7c2Oau5UkieVxbIzMZR.SrRw0IhT37Z7Lm4fh4q/sVChJIO/TNGHe.TOnCbcg3/C90."
+
+
+def accounts(folder: Path, homes: Path) -> None:
+    """Write passwd, group and shadow files that hold the machine's accounts and ours."""
+    users = "".join(
+        f"{n}:x:{uid}:{GROUPS[group]}::{homes / home}:/bin/sh\n" for n, (uid, group, home) in ACCOUNTS.items()
+    )
+    groups = "".join(f"{name}:x:{gid}:\n" for name, gid in GROUPS.items())
+    (folder / "passwd").write_text(Path("/etc/passwd").read_text() + users)
+    (folder / "group").write_text(Path("/etc/group").read_text() + groups)
+    (folder / "shadow").write_text(f"root:*:19000:0:99999:7:::\njiro:{SECRET}:19000:0:99999:7:::\n")
+    (folder / "shadow").chmod(0o600)
+
+
+class Private:
+    """Words to put before a command so that it, and all it starts, sees these accounts instead of the machine's."""
+
+    def __init__(self, folder: Path) -> None:
+        binds = " && ".join(f"mount --bind {folder}/{name} /etc/{name}" for name in ("passwd", "group", "shadow"))
+        self.words = ["unshare", "--mount", "sh", "-c", f'{binds} && exec "$@"', "sh"]
+
+
+@pytest.fixture
+def rooted(folder: Path, processes: Processes) -> Iterator[Tree]:
+    """A tree of root's, running, on a machine that has qmail's accounts and a user jiro."""
+    programs = shared_bin()
+    accounts(folder, folder)
+    private = Private(folder)
+    if run([*private.words, "true"]).code:
+        pytest.skip("not permitted to mount")
+    home = folder / "jiro"
+    for path in (home, home / "Maildir", *(home / "Maildir" / each for each in ("new", "cur", "tmp"))):
+        path.mkdir(mode=0o700)
+        os.chown(path, 7801, 7801)
+    (folder / "qmail").symlink_to(folder / "t" / "qmail")
+    tree = Tree(folder / "t", processes, free_port(), free_port())
+    env = {"PATH": f"{programs}:/usr/bin:/bin"}
+    made = run(
+        [
+            *private.words,
+            *(programs / "svtree", "init", tree.directory, "--host", HOST),
+            *("--smtp", f"127.0.0.1:{tree.smtp_port}", "--pop3", f"127.0.0.1:{tree.pop3_port}"),
+        ],
+        env=env,
+    )
+    assert made.code == 0, made.err
+    tree.output = folder / "output"
+    with tree.output.open("wb") as output:
+        tree.supervisor = processes.start(
+            [*private.words, programs / "svtree", "run", tree.directory],
+            env=env,
+            stdout=output.fileno(),
+            stderr=output.fileno(),
+        )
+    until(lambda: tree.greeting() and tree.fine(), what=f"{tree.directory} up")
+    yield tree
+    if tree.supervisor.poll() is None:
+        assert tree.down() == 0
+
+
+def running(tree: Tree) -> dict[str, set[str]]:
+    """Program name -> the names of the accounts it runs as in the tree."""
+    names = {uid: name for name, (uid, _, _) in ACCOUNTS.items()} | {0: "root"}
+    found: dict[str, set[str]] = {}
+    assert tree.supervisor is not None
+    for process in psutil.Process(tree.supervisor.pid).children(recursive=True):
+        try:
+            words = process.cmdline()
+            uid = process.uids().effective
+        except psutil.NoSuchProcess:
+            continue
+        program = next((os.path.basename(word) for word in words if "/bin/python" not in word), "")
+        found.setdefault(program, set()).add(names.get(uid, str(uid)))
+    return found
+
+
+def test_every_part_runs_as_its_own_account(rooted: Tree) -> None:
+    seen = running(rooted)
+    assert seen["qmail-send"] == {"qmails"}
+    assert seen["qmail-lspawn"] == {"root"}
+    assert seen["qmail-rspawn"] == {"qmailr"}
+    assert seen["qmail-clean"] == {"qmailq"}
+    assert seen["qmail-queued"] == {"qmailq"}
+    assert seen["splogger"] == {"qmaill"}
+    assert seen["multilog"] == {"qmaill"}
+    # smtpd has given up root for good; pop3d needs it to become the user who logs in.
+    assert seen["tcpserver"] == {"qmaild", "root"}
+
+
+def test_mail_for_a_system_account_comes_in_and_goes_out(rooted: Tree) -> None:
+    rooted.send("Subject: for jiro\r\n\r\nx\r\n", sender=f"saburo@{HOST}")
+    message = rooted.received("for jiro")
+    assert b"invoked from network" in message
+    (mail,) = (rooted.directory.parent / "jiro" / "Maildir").glob("[nc]*/*")
+    assert mail.stat().st_uid == 7801
+
+
+def test_the_queue_belongs_to_its_accounts_and_nothing_is_setuid(rooted: Tree) -> None:
+    queue = rooted.directory / "qmail" / "queue"
+    assert (queue / "mess").stat().st_uid == 7794
+    assert (queue / "info").stat().st_uid == 7796
+    assert (queue / "todo").stat().st_uid == 7794
+    for path in [*rooted.directory.rglob("*"), *shared_bin().iterdir()]:
+        mode = path.lstat().st_mode
+        assert not stat.S_ISREG(mode) or not mode & (stat.S_ISUID | stat.S_ISGID), path
+    assert stat.S_IMODE((rooted.directory / "qmail" / "relay-ctrl").stat().st_mode) == 0o700
+
+
+def test_an_ordinary_user_injects_through_the_socket(rooted: Tree) -> None:
+    program = shared_bin() / "qmail-inject"
+    done = run(
+        [
+            *Private(rooted.directory.parent).words,
+            *("setpriv", "--reuid=7801", "--regid=7801", "--clear-groups", program),
+        ],
+        stdin=f"To: jiro@{HOST}\nSubject: injected\n\nx\n".encode(),
+        env={"PATH": f"{shared_bin()}:/usr/bin:/bin", "QMAILHOME": f"{rooted.directory}/qmail", "USER": "jiro"},
+    )
+    assert (done.code, done.err) == (0, b"")
+    assert b"invoked by uid 7801); " in rooted.received("injected")
