@@ -16,6 +16,7 @@ from svtree.system.descriptors import place
 from svtree.system.errors import reason
 from svtree.system.signals import ignore_broken_pipes
 from svtree.system.streams import BLOCK, write_all
+from svtree.tcp.lines import add_cr, transcript
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,6 +89,19 @@ def pump(inward: Flow, outward: Flow, *, close: bool = True) -> None:
             steps[descriptor].step()
 
 
+def converse(source: int, sink: int) -> None:
+    """Let a person talk over a connection: standard input goes to `sink`, a CR before each LF, `source` to the output.
+
+    It is over when the other side hangs up. The end of standard input is no reason to: the answer is still to come.
+    """
+    ignore_broken_pipes()
+    pump(Flow(0, sink, add_cr), Flow(source, 1, _as_it_is), close=False)
+
+
+def _as_it_is(block: bytes) -> bytes:
+    return block
+
+
 def interpose(make: Callable[[int, int], tuple[Flow, Flow]]) -> None:
     """Put a child between this process and its standard input and output; the program goes on here.
 
@@ -131,8 +145,6 @@ class Tap:
 
     def feed(self, block: bytes) -> bytes:
         """The block itself."""
-        from svtree.tcp.lines import transcript
-
         self._say(transcript(self._prefix, block))
         return block
 

@@ -13,6 +13,10 @@ from tests.tcp.answering import answering, unanswering
 from tests.tcp.nameserver import loopback
 
 
+def unexpected(text: bytes) -> None:
+    pytest.fail(f"told: {text!r}")
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"),
     [
