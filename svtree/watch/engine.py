@@ -34,7 +34,7 @@ SHARE_ALONE, SOONEST_ALONE, LATEST_ALONE = 200, 0.2, 5.0
 # What comes and goes in a tree within this time is told once.
 GATHER = 0.02
 # The names in a service directory that decide what is to be supervised.
-STRUCTURE = frozenset({b"log", b"down", b"run"})
+STRUCTURE = (b"log", b"down", b"run")
 
 
 class Watcher:

@@ -51,18 +51,19 @@ class Hints:
         self._owners: dict[Callable[[int], None], Mapping[bytes, Place]] = {}
         # What is watched: the path's directory when it was added, and the kernel's number for it.
         self._added: dict[bytes, tuple[tuple[int, int], int]] = {}
-        self._paths: dict[int, set[bytes]] = {}
-        self._interest: dict[bytes, set[Callable[[int], None]]] = {}
+        self._paths: dict[int, list[bytes]] = {}
+        self._interest: dict[bytes, list[Callable[[int], None]]] = {}
         self._open()
 
     def want(self, owner: Callable[[int], None], places: Mapping[bytes, Place]) -> None:
-        """From now on call `owner(events)` for these places, and for no others."""
+        """From now on call `owner(events)` for these places, a mapping that is ours now, and for no others."""
         before = self._owners.get(owner, {})
         for path in before.keys() - places.keys():
             self._drop(path, owner)
-        self._owners[owner] = dict(places)
+        self._owners[owner] = places
         for path, place in places.items():
-            self._interest.setdefault(path, set()).add(owner)
+            if path not in before:
+                self._interest.setdefault(path, []).append(owner)
             if path not in self._added or self._added[path][0] != place.identity:
                 self._add(path, place)
 
@@ -115,13 +116,13 @@ class Hints:
         # The directory may have been replaced since its identity was taken. Then the next look finds another identity
         # than the one kept here, and adds it again.
         self._added[path] = (place.identity, number)
-        self._paths.setdefault(number, set()).add(path)
+        self._paths.setdefault(number, []).append(path)
 
     def _drop(self, path: bytes, owner: Callable[[int], None]) -> None:
-        interest = self._interest.get(path, set())
-        interest.discard(owner)
+        interest = self._interest[path]
+        interest.remove(owner)
         if not interest:
-            self._interest.pop(path, None)
+            del self._interest[path]
             self._forget(path)
 
     def _forget(self, path: bytes) -> None:
@@ -130,7 +131,7 @@ class Hints:
             return
         _, number = self._added.pop(path)
         paths = self._paths[number]
-        paths.discard(path)
+        paths.remove(path)
         if not paths:
             del self._paths[number]
             self._rm_watch(self._descriptor, number)  # type: ignore[arg-type]  # a NewType in the newest version alone

@@ -46,7 +46,7 @@ class Place:
     """A directory that decides what a path leads to: its identity, and the names in it that count (None: all do)."""
 
     identity: tuple[int, int]
-    names: frozenset[bytes] | None
+    names: tuple[bytes, ...] | None
 
 
 @record
@@ -60,6 +60,8 @@ class _Known:
 
 class Eye:
     """One service's files, remembered from look to look."""
+
+    __slots__ = ("_clock", "_folders", "_known", "directory")
 
     def __init__(self, directory: bytes, clock: Clock) -> None:
         """`directory` is an absolute path; it need not exist."""
@@ -97,14 +99,14 @@ class Eye:
         """The directories in which a change of a name, or of a file by that name, is a change of what entries match."""
         names: dict[bytes, set[bytes] | None] = {}
         self._folders = {}
-        parent = os.path.dirname(self.directory)
-        _trace(self.directory + b"/" + WATCH, parent, names)
+        start = self._start()
+        _trace(self.directory + b"/" + WATCH, start, names)
         for entry in entries:
             for path in self._matches(entry.pattern):
                 whole = self._whole(path)
-                _trace(whole, parent if self._is_ours(whole) else b"/", names)
+                _trace(whole, start if self._is_ours(whole) else b"/", names)
         for folder in self._folders:
-            _trace(folder, parent if self._is_ours(folder) else b"/", names)
+            _trace(folder, start if self._is_ours(folder) else b"/", names)
             names[os.path.realpath(folder)] = None
         places: dict[bytes, Place] = {}
         for path, those in list(names.items())[:MOST_PLACES]:
@@ -112,8 +114,20 @@ class Eye:
                 found = os.stat(path)
             except OSError:
                 continue
-            places[path] = Place((found.st_dev, found.st_ino), None if those is None else frozenset(those))
+            places[path] = Place((found.st_dev, found.st_ino), None if those is None else tuple(those))
         return places
+
+    def _start(self) -> bytes:
+        """Where the way to our files begins to be of interest.
+
+        A directory tells by itself when it goes. Only if there is none, or a link to it, its name's directory decides.
+        """
+        try:
+            if stat.S_ISDIR(os.lstat(self.directory).st_mode):
+                return self.directory
+        except OSError:
+            pass
+        return os.path.dirname(self.directory)
 
     def _is_ours(self, whole: bytes) -> bool:
         return whole.startswith(self.directory + b"/")

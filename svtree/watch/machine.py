@@ -98,16 +98,33 @@ class Look:
 class Machine:
     """One service's watching."""
 
+    # There may be thousands of machines in one supervisor.
+    __slots__ = (
+        "_acted",
+        "_again",
+        "_broken",
+        "_doubts",
+        "_failed",
+        "_first",
+        "_held",
+        "_needed",
+        "_retries",
+        "_running",
+        "_unseen",
+        "due",
+        "entries",
+    )
+
     def __init__(self, now: float) -> None:
         """Begins with no entries and a look that is due at once."""
         self.entries: tuple[Entry, ...] = ()
         self.due: float | None = now
-        self._needed: frozenset[bytes] = frozenset()
+        self._needed: tuple[bytes, ...] = ()
         self._first: float | None = None
         self._acted: dict[Key, dict[bytes, bytes | str]] = {}
         self._doubts: dict[tuple[Key, bytes], float] = {}
-        self._running: set[Key] = set()
-        self._again: set[Key] = set()
+        self._running: frozenset[Key] = frozenset()
+        self._again: frozenset[Key] = frozenset()
         self._retries: dict[Key, float] = {}
         self._held: list[Action] = []
         self._broken: Complaint | None = None
@@ -131,7 +148,7 @@ class Machine:
         compiled = [entry for entry in entries if isinstance(entry.action, Compile)]
         sources = [entry.pattern for entry in compiled]
         targets = [entry.action.target for entry in compiled if isinstance(entry.action, Compile)]
-        self._needed = frozenset([RUN, *sources, *targets])
+        self._needed = (RUN, *sources, *targets)
         keys = {key_of(entry) for entry in entries}
         self._acted = {key: files for key, files in self._acted.items() if key in keys}
         self._unseen = {key: complaints for key, complaints in self._unseen.items() if key in keys}
@@ -168,7 +185,7 @@ class Machine:
     def done(self, now: float, entry: Entry, outcome: Outcome) -> list[Job | Do]:
         """A job has ended."""
         key = key_of(entry)
-        self._running.discard(key)
+        self._running -= {key}
         self._failed.pop(key, None)
         known = any(key_of(each) == key for each in self.entries)
         if outcome.complaint is not None and known:
@@ -180,7 +197,7 @@ class Machine:
             # What we have renamed ourselves nobody is still writing: no need for quiet.
             self._look_by(now)
         if key in self._again:
-            self._again.discard(key)
+            self._again -= {key}
             return self._trigger(entry)
         # With a look due, that look releases what waits, together with what it finds.
         return [] if outcome.changed else self._release()
@@ -225,10 +242,10 @@ class Machine:
         key = key_of(entry)
         if isinstance(entry.action, Compile | Run):
             if key in self._running:
-                self._again.add(key)
+                self._again |= {key}
                 return []
             self._retries.pop(key, None)
-            self._running.add(key)
+            self._running |= {key}
             return [Job(entry)]
         if entry.action not in self._held:
             self._held.append(entry.action)

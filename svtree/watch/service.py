@@ -61,6 +61,8 @@ class Surroundings:
 class Service:
     """Looks after one service directory until it is closed."""
 
+    __slots__ = ("_around", "_closed", "_eye", "_looking", "_machine", "_reported", "_text", "_timer", "directory")
+
     def __init__(self, directory: bytes, around: Surroundings) -> None:
         """`directory` is an absolute path; its first look comes in the next turn of the loop."""
         self.directory = directory

@@ -34,7 +34,7 @@ def hints(loop: Loop, complaints: list[str]) -> Iterator[Hints]:
 
 def place(path: Path, *names: str) -> dict[bytes, Place]:
     found = path.stat()
-    wanted = frozenset(name.encode() for name in names) if names else None
+    wanted = tuple(name.encode() for name in names) or None
     return {os.fsencode(path): Place((found.st_dev, found.st_ino), wanted)}
 
 

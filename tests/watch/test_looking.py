@@ -177,7 +177,6 @@ def test_the_places_of_a_service_are_the_directories_that_decide_about_it(
 ) -> None:
     (service / "env").mkdir()
     assert names(eye, "conf", "env/*", "no/such") == {
-        str(folder): {"service"},
         str(service): {"watch", "conf", "env", "no"},
         str(service / "env"): None,
     }
@@ -189,7 +188,7 @@ def test_links_add_the_places_where_they_lead(eye: Eye, folder: Path, service: P
     (folder / "mount" / "conf").symlink_to("..data/conf")
     (service / "conf").symlink_to("../mount/conf")
     assert names(eye, "conf") == {
-        str(folder): {"service", "mount"},
+        str(folder): {"mount"},
         str(service): {"watch", "conf"},
         str(folder / "mount"): {"conf", "..data", "..1"},
         str(folder / "mount" / "..1"): {"conf"},
@@ -201,7 +200,19 @@ def test_an_absolute_path_is_decided_by_every_directory_but_the_root(eye: Eye, f
     found = names(eye, f"{folder}/etc/conf")
     assert "/" not in found
     assert found[str(folder / "etc")] == {"conf"}
-    assert found[str(folder)] == {"service", "etc"}
+    assert found[str(folder)] == {"etc"}
+
+
+def test_the_directory_of_its_name_decides_about_a_service_that_is_a_link_or_missing(
+    folder: Path, clock: Clock
+) -> None:
+    (folder / "there").mkdir()
+    (folder / "link").symlink_to("there")
+    assert names(Eye(os.fsencode(folder / "link"), clock)) == {
+        str(folder): {"link", "there"},
+        str(folder / "there"): {"watch"},
+    }
+    assert names(Eye(os.fsencode(folder / "none"), clock)) == {str(folder): {"none"}}
 
 
 def test_a_loop_of_links_ends(eye: Eye, service: Path) -> None:
