@@ -24,7 +24,7 @@ class ControlError(Exception):
 
 
 def home(environ: Environ) -> bytes:
-    """qmail's directory: $QMAILHOME, by default /var/qmail."""
+    """The qmail directory: $QMAILHOME, by default /var/qmail."""
     return environ.get(b"QMAILHOME") or DEFAULT_HOME
 
 

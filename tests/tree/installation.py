@@ -34,10 +34,11 @@ def shared_bin() -> Path:
 
 
 def _make(python: str, where: Path) -> None:
-    for command in (
+    commands: tuple[list[str | Path], ...] = (
         [python, "-m", "venv", where],
         [where / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", ROOT],
-    ):
+    )
+    for command in commands:
         done = subprocess.run(command, capture_output=True, check=False)
         if done.returncode:
             shutil.rmtree(where, ignore_errors=True)

@@ -17,7 +17,7 @@ from tests.tree.installation import shared_bin
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
 GROUPS = {"qmail": 7790, "nofiles": 7791, "jiro": 7801}
-# name: (uid, group, home)
+# The uid, group and home of each.
 ACCOUNTS = {
     "alias": (7790, "nofiles", "qmail/alias"),
     "qmaild": (7791, "nofiles", "qmail"),
