@@ -138,7 +138,7 @@ def test_a_client_that_goes_away_in_the_middle_leaves_nothing_in_the_queue(home:
 
 
 def test_what_another_qmail_queue_answers_is_passed_on(home: Path) -> None:
-    read = "cat >/dev/null; cat >/dev/null <&1; "
+    read = "cat >/dev/null; cat <&1 >/dev/null; "
     said = {
         "exit 31": b"554 mail server permanently rejected message (#5.3.0)",
         "exit 53": b"451 qq write error or disk full (#4.3.0)",
@@ -179,7 +179,7 @@ def test_answers_to_commands_in_one_packet_come_in_one_packet(home: Path) -> Non
 
 def test_a_large_message_passes_through_little_memory(home: Path) -> None:
     counted = home / "counted"
-    program = script(home, f"wc -c >{counted}; cat >/dev/null <&1; exit 0")
+    program = script(home, f"wc -c >{counted}; cat <&1 >/dev/null; exit 0")
     block = (b"x" * 76 + b"\r\n") * 1024
     with serve(["qmail-smtpd"], {"QMAILHOME": str(home), "QMAILQUEUE": program}) as served:
         served.client.sendall(MESSAGE[:-3])
