@@ -32,8 +32,9 @@ class Board:
 
     def show(self, status: Status, said: Report) -> None:
         """Bring both files up to date; what cannot be written now is tried again at the next call."""
-        self._put(STATUS, status.pack())
+        # Who waits for a status and then reads the report finds the one that goes with it.
         self._put(report.NAME, said.pack())
+        self._put(STATUS, status.pack())
 
     @property
     def behind(self) -> bool:

@@ -12,4 +12,5 @@ def become_subreaper() -> bool:
     """Be the parent of every descendant whose own parent dies; False where the kernel cannot."""
     import ctypes
 
-    return ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+    failed: int = ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    return failed == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from svtree.formats.status import Status
@@ -64,7 +65,7 @@ class Tree:
         return report.read(bytes(self.root / name))
 
     def supervised(self, name: str) -> bool:
-        return run([ours("svok"), self.root / name]).code == 0
+        return is_supervised(self.root / name)
 
     def up(self, name: str, *, other_than: int = 0) -> int:
         """Wait until the service is up, in another process than that one; its pid."""
@@ -87,6 +88,28 @@ class Tree:
     def hears(self, text: str) -> None:
         """Wait until the supervisor has said this."""
         until(lambda: text in self.said.read_text(), what=f"{text!r} in {self.said}")
+
+
+def is_supervised(service: Path) -> bool:
+    return run([ours("svok"), service]).code == 0
+
+
+def until_supervised(service: Path) -> None:
+    until(partial(is_supervised, service))
+
+
+def until_gone(service: Path) -> None:
+    """Wait until nobody supervises it."""
+    until(lambda: not is_supervised(service))
+
+
+def until_dead(pid: int) -> None:
+    until(lambda: not alive(pid))
+
+
+def until_says(file: Path, text: str) -> None:
+    """Wait until this is what the file holds."""
+    until(lambda: file.read_text() == text, what=f"{text[:80]!r} in {file}")
 
 
 def alive(pid: int) -> bool:

@@ -109,9 +109,8 @@ def test_up_after_down_starts_it_again_when_it_has_ended() -> None:
 
 
 def test_down_and_exit_end_supervision_after_finish() -> None:
-    life = started(Event.DOWN, Event.EXIT)
-    assert life.state is State.LEAVING_DOWN
-    life.step(Event.ENDED, 1.0)
+    assert started(Event.DOWN, Event.EXIT).state is State.LEAVING_DOWN
+    life = started(Event.DOWN, Event.EXIT, Event.ENDED)
     assert life.state is State.FINISHING_LAST
     assert life.step(Event.ENDED, 1.0)[-1] is Action.FORGET
 

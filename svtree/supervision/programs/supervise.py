@@ -26,7 +26,7 @@ def main(argv: Sequence[bytes], environ: Environ) -> int:
     loop = Loop()
     supervisor = Supervisor(loop, environ)
     try:
-        supervisor.supervise(os.path.join(os.getcwdb(), argv[1]), argv[1])
+        supervisor.supervise(argv[1] and os.path.join(os.getcwdb(), argv[1]), argv[1])
         supervisor.run()
     except PlaceError as error:
         raise Fatal(str(error)) from error
