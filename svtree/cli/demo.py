@@ -98,7 +98,7 @@ class Demo:
         click.echo(f"""
 The tree is running. Try it from another terminal (programs in {Path(sys.argv[0]).parent}):
   smtp   {self._smtp}     e.g. swaks --server {self._smtp} --to {USER}@{HOST}
-  pop3   {self._pop3}     user {USER}, password {PASSWORD}: curl -u {USER}:{PASSWORD} pop3://{self._pop3}/
+  pop3   {self._pop3}     user {USER}, password {PASSWORD} (USER and PASS; APOP needs a {{PLAIN}} secret)
   rules  {rules}: edit it, and it takes effect when you save it
   status svtree status {self.directory}
   log    svtree logs -f {self.directory}
