@@ -12,7 +12,7 @@ import gc
 import os
 
 from svtree.multicall import Builtin
-from svtree.program import PERMANENT, TEMPORARY
+from svtree.program import PERMANENT, TEMPORARY, Fatal
 from svtree.system.errors import reason
 from svtree.system.loop import READ, Loop
 from svtree.tcp import connection
@@ -45,8 +45,24 @@ BATCH = 64
 REST = 0.5
 # How long a connection waits for one of the standing workers: about what a fork would cost it, in seconds.
 GRACE = 0.002
-# What accept reports when it is our side that lacks something; any other error is a client that has gone already.
-SHORTAGE = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+# What accept reports of a client that has gone already, or whom the network has refused; see accept(2).
+GONE = frozenset(
+    (
+        errno.ECONNABORTED,
+        errno.EPROTO,
+        errno.EPERM,
+        errno.EINTR,
+        errno.ENETDOWN,
+        errno.ENETUNREACH,
+        errno.EHOSTDOWN,
+        errno.EHOSTUNREACH,
+        errno.ENOPROTOOPT,
+        errno.ENONET,
+        errno.EOPNOTSUPP,
+    )
+)
+# What it reports of a socket that will never accept again: somebody who shares it has shut it down.
+BROKEN = frozenset((errno.EINVAL, errno.EBADF, errno.ENOTSOCK))
 
 
 class Server:
@@ -72,9 +88,11 @@ class Server:
         self._pool = Pool(self._loop, settings.workers, self._start_worker, self._ended, journal)
 
     def run(self) -> int:
-        """Serve until TERM comes; return the exit code. Sessions go on by themselves."""
+        """Serve until TERM comes; return the exit code. Sessions go on by themselves. Fatal when the socket breaks."""
         self._loop.on_signal(signal.SIGCHLD, self._reap)
         self._loop.on_signal(signal.SIGTERM, self._loop.stop)
+        # We may have been started with either of them blocked.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGCHLD, signal.SIGTERM))
         # The log may be a pipe whose reader goes away; that must not end us.
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
         # What exists now lives as long as we do: a collection in a child would only touch, and so copy, its pages.
@@ -152,11 +170,14 @@ class Server:
             except BlockingIOError:
                 return
             except OSError as error:
-                if error.errno in SHORTAGE:
-                    self._journal.warn(b"tcpserver: warning: unable to accept: " + reason(error).encode() + b"\n")
-                    self._rest()
-                    return
-                continue
+                if error.errno in GONE:
+                    continue
+                if error.errno in BROKEN:
+                    raise Fatal("unable to accept: " + reason(error)) from error
+                # Our side lacks descriptors or memory; asking again at once would only spin.
+                self._journal.warn(b"tcpserver: warning: unable to accept: " + reason(error).encode() + b"\n")
+                self._rest()
+                return
             with client:
                 self._receive(client, Peer(address[0].encode(), address[1]))
             self._admit_more()

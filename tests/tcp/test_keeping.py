@@ -215,6 +215,20 @@ def test_a_socket_for_another_address_is_given_up_and_replaced(supervisor: Super
         assert len([target for target in held if target.startswith("socket:")]) == 2
 
 
+def test_a_socket_that_somebody_has_shut_down_ends_it_and_is_not_used_again(supervisor: Supervisor) -> None:
+    supervisor.start()
+    supervisor.until_ready()
+    assert supervisor.kept is not None
+    supervisor.kept.shutdown(socket.SHUT_RDWR)
+    pid, supervisor.pid = supervisor.pid, 0
+    assert os.waitpid(pid, 0)[1] == 111 << 8
+    last = (supervisor.folder / "log").read_bytes().splitlines()[-1]
+    assert last == b"tcpserver: fatal: unable to accept: invalid argument"
+    supervisor.start()
+    assert supervisor.until_ready() == [b"FDSTOREREMOVE=1\nFDNAME=listen", STORE, b"READY=1"]
+    assert supervisor.get() == b"here\n"
+
+
 def test_the_backlog_that_is_asked_for_now_holds(supervisor: Supervisor) -> None:
     supervisor.start("-b1")
     supervisor.until_ready()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import sys
 from pathlib import Path
 
 import psutil
@@ -404,3 +405,18 @@ def test_a_log_that_is_gone_stops_no_connection(processes: Processes, folder: Pa
 def test_localhost_needs_no_name_server(processes: Processes, folder: Path) -> None:
     server = serve(processes, folder, "cat", host="localhost", env={"PATH": PATH, "DNSCACHEIP": "127.255.255.254"})
     assert server.get(say=b"hello\n") == b"hello\n"
+
+
+def test_it_reaps_and_ends_even_when_started_with_signals_blocked(processes: Processes, folder: Path) -> None:
+    blocked = folder / "blocked"
+    blocked.write_text(
+        f"#!{sys.executable}\n"
+        "import os, signal, sys\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())\n"
+        f"os.execv({ours('tcpserver')!r}, ['tcpserver', *sys.argv[1:]])\n"
+    )
+    blocked.chmod(0o755)
+    server = serve(processes, folder, "cat", program=blocked)
+    assert server.get(say=b"hello\n") == b"hello\n"
+    server.until_logged(r"end \d+ status 0$")
+    assert server.stop() == 0
