@@ -14,6 +14,7 @@ from svtree.cli.layout import Address
 from svtree.supervision import ask
 from svtree.supervision.supervisor import Supervisor
 from svtree.system.loop import Loop
+from svtree.system.streams import complain_if_heard
 
 if TYPE_CHECKING:
     from svtree.program import Environ
@@ -62,10 +63,7 @@ class Announcer:
         where = ""
         if sentence.startswith(("up", "adopted")):
             where = self._listening(os.fsdecode(name))
-        try:
-            os.write(1, b"svtree: " + name + b": " + (sentence + where).encode() + b"\n")
-        except OSError:
-            return
+        complain_if_heard(b"svtree: " + name + b": " + (sentence + where).encode(), 1)
 
     def _listening(self, name: str) -> str:
         try:

@@ -30,7 +30,7 @@ from svtree.supervision.reaper import Reaper
 from svtree.supervision.service import Service
 from svtree.supervision.tree import Tree
 from svtree.system import descriptors, linux
-from svtree.system.streams import complain as to_standard_error
+from svtree.system.streams import complain_if_heard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -56,7 +56,7 @@ class Supervisor:
         environ: Environ,
         *,
         announce: Callable[[bytes, str], None] = lambda _, __: None,
-        complain: Callable[[bytes], None] = to_standard_error,
+        complain: Callable[[bytes], None] = complain_if_heard,
     ) -> None:
         """Takes signals (TERM, INT, HUP, CHLD) of the whole process and is the parent of orphans from now on."""
         descriptors.ensure_standard()

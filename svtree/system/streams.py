@@ -37,3 +37,20 @@ def complain(line: str | bytes, descriptor: int = 2) -> None:
     except OSError:
         # Nobody is left to complain to.
         return
+
+
+def complain_if_heard(line: bytes, descriptor: int = 2) -> None:
+    """As `complain`, but never waits: what cannot be written at once, because a pipe is full, is lost.
+
+    For a supervisor, which must not stop because whoever reads its standard error has.
+    """
+    from select import PIPE_BUF, POLLOUT, poll
+
+    ready = poll()
+    ready.register(descriptor, POLLOUT)
+    try:
+        # A pipe is ready for writing when it has room for this many bytes at least.
+        if any(events & POLLOUT for _, events in ready.poll(0)):
+            complain(line[: PIPE_BUF - 1], descriptor)
+    except OSError:
+        return
