@@ -82,7 +82,7 @@ def options(argv: Sequence[bytes], letters: str, usage: str) -> tuple[list[tuple
             at += 1
             place = letters.find(letter) if letter != ":" else -1
             if place < 0:
-                name = argv[0].decode("utf-8", "surrogateescape")
+                name = argv[0].rpartition(b"/")[2].decode("utf-8", "surrogateescape")
                 raise UsageError(usage, f"{name}: illegal option -- {letter}")
             if letters[place + 1 : place + 2] != ":":
                 found.append((letter, b""))
@@ -92,7 +92,7 @@ def options(argv: Sequence[bytes], letters: str, usage: str) -> tuple[list[tuple
             elif rest:
                 value = rest.pop(0)
             else:
-                name = argv[0].decode("utf-8", "surrogateescape")
+                name = argv[0].rpartition(b"/")[2].decode("utf-8", "surrogateescape")
                 raise UsageError(usage, f"{name}: option requires an argument -- {letter}")
             found.append((letter, value))
             break
