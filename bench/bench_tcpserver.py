@@ -4,13 +4,13 @@
 
 Rounds alternate between the two, so that whatever else the machine does hits both. The clients are two processes that
 connect, talk and close, one connection after another; they share the machine with the server, so that ratios of
-connections a second are pulled towards 1. CPU a connection is the server's alone, its children's included.
+connections a second are pulled towards 1, less so where a C compiler makes the clients cheap. CPU a connection is the
+server's alone, its children's included.
 """
 
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import shutil
 import socket
@@ -26,9 +26,10 @@ from typing import TYPE_CHECKING
 import psutil
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
 ROUNDS = 3
+AS_CLIENT = "client"
 CLIENTS = 2
 OURS = str(Path(sys.executable).parent / "tcpserver")
 BIN = str(Path(sys.executable).parent)
@@ -48,6 +49,40 @@ int main(void) {
 }
 """
 
+# A client that makes one connection after another: port, seconds, what to say. It prints how many it has made.
+CLIENT = r"""
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+static double now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return t.tv_sec + t.tv_nsec / 1e9;
+}
+int main(int argc, char **argv) {
+  struct sockaddr_in there = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  char answer[512];
+  long count = 0;
+  if (argc != 4) return 100;
+  there.sin_port = htons(atoi(argv[1]));
+  for (double end = now() + atof(argv[2]); now() < end; ++count) {
+    int s = socket(AF_INET, SOCK_STREAM, 0);
+    if (connect(s, (struct sockaddr *) &there, sizeof there)) return 111;
+    if (*argv[3]) {
+      if (read(s, answer, sizeof answer) <= 0 || write(s, argv[3], strlen(argv[3])) < 0) return 111;
+    }
+    while (read(s, answer, sizeof answer) > 0) {}
+    close(s);
+  }
+  printf("%ld\n", count);
+  return 0;
+}
+"""
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -59,41 +94,44 @@ class Measured:
 
 @dataclass(frozen=True)
 class Case:
-    """A server to measure: its command but for address and handler, the handler, and what a client does."""
+    """A server to measure: its command but for address and handler, the handler, and what a client says to it."""
 
     label: str
     server: Sequence[str]
     handler: Sequence[str]
-    talk: Callable[[socket.socket], None]
+    say: str
     path: str = "/usr/bin:/bin"
 
 
-def refused(client: socket.socket) -> None:
-    """Be shown out."""
-    with contextlib.suppress(ConnectionResetError):
-        client.recv(64)
-
-
-def quits(client: socket.socket) -> None:
-    """Take the greeting and say QUIT."""
-    client.recv(512)
-    client.sendall(b"QUIT\r\n")
-    while client.recv(512):
-        pass
-
-
-def connect_for(
-    seconds: float, port: int, talk: Callable[[socket.socket], None], done: multiprocessing.Queue[int]
-) -> None:
-    """Make one connection after another for a while; put their number."""
+def connect(port: int, seconds: float, say: str) -> int:
+    """The client in Python: make one connection after another for a while; return their number."""
     end = time.monotonic() + seconds
     count = 0
     while time.monotonic() < end:
-        with socket.socket() as client:
-            client.connect(("127.0.0.1", port))
-            talk(client)
+        with socket.create_connection(("127.0.0.1", port)) as client, contextlib.suppress(ConnectionResetError):
+            if say:
+                client.recv(512)
+                client.sendall(say.encode())
+            while client.recv(512):
+                pass
         count += 1
-    done.put(count)
+    return count
+
+
+def client_command(folder: Path) -> list[str]:
+    """The client, in C if possible."""
+    compiled = compile_c(folder, "client", CLIENT)
+    return [compiled] if compiled else [sys.executable, __file__, AS_CLIENT]
+
+
+def compile_c(folder: Path, name: str, source: str) -> str | None:
+    """The path of a small C program, None without a compiler."""
+    compiler = shutil.which("gcc") or shutil.which("cc")
+    if compiler is None:
+        return None
+    (folder / f"{name}.c").write_text(source)
+    subprocess.run([compiler, "-O2", "-o", folder / name, folder / f"{name}.c"], check=True)
+    return str(folder / name)
 
 
 def cpu_of(process: psutil.Process) -> float:
@@ -118,92 +156,78 @@ def serving(case: Case, environ: dict[str, str]) -> Iterator[tuple[psutil.Proces
             process.terminate()
 
 
-def measure(case: Case, environ: dict[str, str], seconds: float) -> Measured:
+def measure(case: Case, client: Sequence[str], environ: dict[str, str], seconds: float) -> Measured:
     """Connect to a fresh server for so many seconds."""
     with serving(case, environ) as (process, port):
-        with socket.create_connection(("127.0.0.1", port)) as first:
-            case.talk(first)
-        context = multiprocessing.get_context("fork")
-        done: multiprocessing.Queue[int] = context.Queue()
+        connect(port, 0.01, case.say)
         before = cpu_of(process)
         began = time.monotonic()
-        clients = [context.Process(target=connect_for, args=(seconds, port, case.talk, done)) for _ in range(CLIENTS)]
-        for client in clients:
-            client.start()
-        count = sum(done.get() for _ in clients)
-        for client in clients:
-            client.join()
+        command = [*client, str(port), str(seconds), case.say]
+        clients = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(CLIENTS)]
+        count = sum(int(each.communicate()[0]) for each in clients)
         return Measured(count / (time.monotonic() - began), (cpu_of(process) - before) / count)
 
 
-def compare(title: str, original: Case, ours: Sequence[Case], environ: dict[str, str], seconds: float) -> None:
-    """Measure in turns and print medians and ratios."""
-    cases = (original, *ours)
+def compare(title: str, cases: Sequence[Case], client: Sequence[str], environ: dict[str, str], seconds: float) -> None:
+    """Measure in turns and print medians, and ratios to the first case."""
     results: dict[str, list[Measured]] = {case.label: [] for case in cases}
     for _ in range(ROUNDS):
         for case in cases:
-            results[case.label].append(measure(case, environ, seconds))
+            results[case.label].append(measure(case, client, environ, seconds))
     print(f"\n{title}")
-    rate, cpu = (median(results[original.label], field) for field in ("rate", "cpu"))
+    theirs = median(results[cases[0].label])
     for case in cases:
-        mine, used = (median(results[case.label], field) for field in ("rate", "cpu"))
-        print(f"  {case.label:44} {mine:7.0f}/s {mine / rate:6.2f}x   {used * 1e6:6.0f} us CPU {cpu / used:6.2f}x")
+        found = median(results[case.label])
+        rate, cpu = found.rate / theirs.rate, theirs.cpu / found.cpu
+        print(f"  {case.label:44} {found.rate:7.0f}/s {rate:6.2f}x   {found.cpu * 1e6:6.0f} us CPU {cpu:6.2f}x")
 
 
-def median(measured: Sequence[Measured], field: str) -> float:
-    """The middle one of some measurements."""
-    return statistics.median(getattr(each, field) for each in measured)
+def median(measured: Sequence[Measured]) -> Measured:
+    """The middle rate and the middle cost of some measurements."""
+    return Measured(statistics.median(each.rate for each in measured), statistics.median(each.cpu for each in measured))
 
 
-def prepare(folder: Path) -> str:
-    """Make rules, a qmail directory and the C handler; return the handler's path."""
+def prepare(folder: Path) -> None:
+    """Make rules and a qmail directory."""
     (folder / "control").mkdir()
     (folder / "control/me").write_text("host.example\n")
-    (folder / "rcpthosts").write_text("host.example\n")
+    (folder / "control/rcpthosts").write_text("host.example\n")
     for name, rules in (("deny", "127.:deny\n:allow\n"), ("allow", '127.:allow,RELAYCLIENT=""\n:allow\n')):
-        compile_rules = [f"{BIN}/tcprules", folder / f"{name}.cdb", folder / f"{name}.tmp"]
+        compile_rules = [f"{BIN}/tcprules", f"{folder}/{name}.cdb", f"{folder}/{name}.tmp"]
         subprocess.run(compile_rules, input=rules.encode(), check=True)
-    compiler = shutil.which("gcc") or shutil.which("cc")
-    if compiler is None:
-        return "/bin/true"
-    (folder / "handler.c").write_text(HANDLER)
-    subprocess.run([compiler, "-O2", "-o", folder / "handler", folder / "handler.c"], check=True)
-    return str(folder / "handler")
 
 
 def main() -> int:
-    """Print three comparisons."""
+    """Print two comparisons."""
     if not os.access(ORIGINAL, os.X_OK):
         print("bench_tcpserver: skipped: the original tcpserver is not installed")
+        return 0
+    if sys.argv[1:2] == [AS_CLIENT]:
+        print(connect(int(sys.argv[2]), float(sys.argv[3]), sys.argv[4]))
         return 0
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 1.5
     with tempfile.TemporaryDirectory(prefix="sv-") as name:
         folder = Path(name)
-        handler = prepare(folder)
-        quitting = refused if handler == "/bin/true" else quits
+        prepare(folder)
+        client = client_command(folder)
+        small = compile_c(folder, "handler", HANDLER)
         environ = {"QMAILHOME": name, "LC_ALL": "C.UTF-8"}
-        deny, allow = ["-x", f"{name}/deny.cdb"], ["-x", f"{name}/allow.cdb"]
-        ours_first = f"{BIN}:/usr/bin:/bin"
-        compare(
-            "denied by the rules (goal: 4x)",
-            Case("C tcpserver", [ORIGINAL, *deny], ["/bin/true"], refused),
-            [Case("ours", [OURS, *deny], ["/bin/true"], refused)],
-            environ,
-            seconds,
-        )
+        theirs, ours = ([program, "-x", f"{name}/deny.cdb"] for program in (ORIGINAL, OURS))
+        true = ["/bin/true"]
+        cases = [Case("C tcpserver", theirs, true, ""), Case("ours", ours, true, "")]
+        compare("denied by the rules (goal: 4x)", cases, client, environ, seconds)
+        theirs, ours = ([program, "-x", f"{name}/allow.cdb"] for program in (ORIGINAL, OURS))
+        first = f"{BIN}:/usr/bin:/bin"
+        handler, say = ([small], "QUIT\r\n") if small else (true, "")
         smtpd = ["qmail-smtpd"]
-        compare(
-            "allowed, greeting and QUIT (goals: C handler 1x, workers beyond)",
-            Case("C tcpserver, C handler", [ORIGINAL, *allow], [handler], quitting),
-            [
-                Case("ours, C handler", [OURS, *allow], [handler], quitting),
-                Case("ours, our qmail-smtpd forked", [OURS, *allow], smtpd, quits, ours_first),
-                Case("ours, our qmail-smtpd in 4 workers", [OURS, *allow, "--workers", "4"], smtpd, quits, ours_first),
-                Case("C tcpserver, our qmail-smtpd", [ORIGINAL, *allow], smtpd, quits, ours_first),
-            ],
-            environ,
-            seconds,
-        )
+        cases = [
+            Case("C tcpserver, C handler", theirs, handler, say),
+            Case("ours, C handler", ours, handler, say),
+            Case("ours, our qmail-smtpd forked", ours, smtpd, "QUIT\r\n", first),
+            Case("ours, our qmail-smtpd in 4 workers", [*ours, "--workers", "4"], smtpd, "QUIT\r\n", first),
+            Case("C tcpserver, our qmail-smtpd", theirs, smtpd, "QUIT\r\n", first),
+        ]
+        compare("allowed: greeting and QUIT (goal: C handler 1x)", cases, client, environ, seconds)
     return 0
 
 

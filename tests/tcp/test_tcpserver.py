@@ -12,6 +12,8 @@ import psutil
 import pytest
 
 from tests.harness import PATH, Processes, environment, free_port, ours, run, until
+from tests.tcp.identserver import identserver
+from tests.tcp.nameserver import Zone, loopback, nameserver
 from tests.tcp.serving import (
     NAMELESS,
     SHOW_ENVIRONMENT,
@@ -420,3 +422,30 @@ def test_it_reaps_and_ends_even_when_started_with_signals_blocked(processes: Pro
     assert server.get(say=b"hello\n") == b"hello\n"
     server.until_logged(r"end \d+ status 0$")
     assert server.stop() == 0
+
+
+@pytest.mark.root
+def test_a_slow_ident_server_delays_its_own_client_and_nobody_else(processes: Processes, folder: Path) -> None:
+    slow = loopback()
+    with identserver(None, slow, 113) as (_, asked):
+        server = serve(processes, folder, "env", options=("-H", "-l", "here", "-t", "3"))
+        with server.client(slow) as waiting:
+            until(lambda: asked)
+            for _ in range(5):
+                assert b"TCPREMOTEINFO" not in server.get()
+            server.until_logged("ok ", 5)
+            assert f" :{slow}:" not in "".join(line for line in server.log() if " ok " in line)
+            assert b"TCPREMOTEINFO" not in everything(waiting)
+
+
+@pytest.mark.root
+def test_a_name_server_that_is_silent_delays_no_denial(processes: Processes, folder: Path) -> None:
+    rules = compile_rules(folder, "127.0.0.2:deny\n:allow\n")
+    with nameserver(Zone(silent=True), 53) as names:
+        options = ("-R", "-l", "here", "-x", rules)
+        server = serve(processes, folder, "cat", options=options, env={"DNSCACHEIP": names.ip})
+        with server.client():
+            until(lambda: names.zone.asked)
+            assert server.get("127.0.0.2") == b""
+            (waiting,) = server.children()
+        waiting.kill()
