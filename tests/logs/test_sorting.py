@@ -28,6 +28,19 @@ def test_stamps_are_unique_and_rise_by_a_nanosecond_in_a_block_and_from_block_to
     assert moments == list(range(NOW, NOW + 300))
 
 
+def test_large_blocks_begin_at_most_four_microseconds_early() -> None:
+    machine = sorter(b"t", b"./x")
+    last = 0
+    for now in (NOW, NOW + 1000, NOW + 10**7):
+        data = machine.sort([b"%d" % number for number in range(9000)], now).shares[0].data
+        moments = [tai64.parse(line[:25]) for line in data.splitlines()]
+        assert [line[26:] for line in data.splitlines()] == [b"%d" % number for number in range(9000)]
+        assert moments == list(range(moments[0], moments[0] + 9000))
+        assert moments[0] > last
+        assert moments[0] >= now - 4096
+        last = moments[-1]
+
+
 def test_a_block_across_the_end_of_a_second_goes_on_in_the_next() -> None:
     late = NOW - NOW % tai64.NANO + tai64.NANO - 2
     lines = sorter(b"t", b"./x").sort([b"%d" % n for n in range(5)], late).shares[0].data.splitlines()
