@@ -146,8 +146,8 @@ def writable(home: bytes) -> bool:
     if os.access(directory, os.W_OK | os.X_OK, effective_ids=True):
         return True
     try:
-        os.stat(home + b"/queue")
-    except FileNotFoundError:
+        os.stat(directory)
+    except (FileNotFoundError, NotADirectoryError):
         return True
     except OSError:
         return False
