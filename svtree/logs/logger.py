@@ -15,6 +15,7 @@ from svtree.logs.sorting import STAMP, Sorter
 from svtree.program import Fatal
 from svtree.system.clock import SYSTEM
 from svtree.system.errors import reason
+from svtree.system.heap import keep
 from svtree.system.streams import write_all
 from svtree.system.wakeup import ALARM, TERM, Wakeup
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 # A longer line is passed on in pieces, as it comes, rather than kept until its end.
 LONG = 65536
+# A block, its lines and what is made of them, a few times.
+HEAP = 800_000
 # The record has to fit into its page, device, inode, size and flag of each directory.
 MOST_RECEIVERS = (PAGE - 256) // 72
 
@@ -41,6 +44,7 @@ class Logger:
         self._logs = [LogDirectory(each, environ) for each in script.directories]
         self._tail = b""
         self._ending = False
+        self._heap = keep(HEAP)
         intake = self._open_intake()
         self._delivery = Delivery(self._logs, intake)
         try:
