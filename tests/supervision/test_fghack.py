@@ -2,17 +2,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import psutil
+
 from tests.harness import Processes, ours, run, until
 
 
 def test_it_goes_on_while_a_daemon_that_closed_the_usual_descriptors_lives(folder: Path, processes: Processes) -> None:
-    script = "(exec 0<&- 1>&- 2>&- 3<&- 4<&- 5<&- 6<&-; sleep 60) & echo $! > daemon"
+    script = "(exec 0<&- 1>&- 2>&- 3<&- 4<&- 5<&- 6<&-; exec sleep 60) & echo $! > daemon"
     started = processes.start([ours("fghack"), "sh", "-c", script], cwd=folder)
-    daemon = until(lambda: (folder / "daemon").read_text().strip())
-    until(lambda: len(Path(f"/proc/{started.pid}/task/{started.pid}/children").read_text().split()) == 1)
+    daemon = psutil.Process(int(until(lambda: (folder / "daemon").read_text().strip())))
+    # The first process has ended: fghack waits for the pipe alone.
+    until(lambda: all(each.status() == psutil.STATUS_ZOMBIE for each in psutil.Process(started.pid).children()))
+    until(lambda: daemon.cmdline()[0] == "sleep")
     assert started.poll() is None
-    # The shell in between waits in nobody's name: its child is the one that holds the pipe.
-    run(["sh", "-c", f"pkill -P {daemon}; kill {daemon}"])
+    daemon.kill()
     assert started.wait(20) == 0
 
 
