@@ -12,7 +12,7 @@ import os
 import select
 
 from svtree.program import Fatal
-from svtree.system.descriptors import place
+from svtree.system.descriptors import ensure_standard, place
 from svtree.system.errors import reason
 from svtree.system.signals import ignore_broken_pipes
 from svtree.system.streams import BLOCK, write_all
@@ -107,6 +107,8 @@ def interpose(make: Callable[[int, int], tuple[Flow, Flow]]) -> None:
 
     In the child, `make(to the program, from the program)` says what flows. It never returns there.
     """
+    # Were one of them closed, a pipe would take its number, and be its own other end.
+    ensure_standard()
     try:
         from_child, to_program = os.pipe()
         from_program, to_child = os.pipe()

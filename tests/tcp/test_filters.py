@@ -78,3 +78,10 @@ def test_a_filter_passes_on_what_has_come_before_more_comes(name: str, processes
     assert os.read(started.stdout.fileno(), 100) == expected
     started.stdin.close()
     assert started.wait(20) == 0
+
+
+@pytest.mark.parametrize("name", ["recordio", "fixcrio"])
+def test_a_standard_descriptor_that_is_closed_is_an_empty_one(name: str) -> None:
+    done = run(["sh", "-c", f"exec {ours(name)} sh -c 'cat; echo end' 0<&-"])
+    assert (done.code, done.out.rstrip()) == (0, b"end")
+    assert run(["sh", "-c", f"exec {ours(name)} sh -c 'echo end; exit 3' 0<&- 1>&-"]).code == 3
