@@ -1,7 +1,8 @@
 """supervise/report: what does not fit into the 20 bytes of supervise/status, for `svtree status`.
 
 A JSON object, replaced by rename whenever it changes (not synced: after a crash of the machine it is out of date
-anyway). Its keys:
+anyway). It comes up to a twentieth of a second after supervise/status, and there is none yet of a service that has
+nothing to tell: then what counts is the status and the defaults. Its keys:
     since       Unix time of the last change of state, in seconds
     restarts    how often the service was started again since its supervision began, adoption included
     exit        how its last run ended: {"code": N}, {"signal": N}, or null while that is unknown

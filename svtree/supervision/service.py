@@ -69,7 +69,7 @@ class Service:
         self.machine = Lifecycle()
         self._context = context
         self._gone = gone
-        self._board = Board(place, context.complain)
+        self._board = Board(context, place)
         self.runner = Runner(context, place, self._board, streams=streams, ended=self._ended)
         self.voice = Voice(
             context,
@@ -197,6 +197,7 @@ class Service:
         self.voice.close()
         self.runner.abandon()
         if self.place.held:
+            self._board.close()
             self._context.loop.forget(self.place.control)
         self.place.close()
 
@@ -230,6 +231,7 @@ class Service:
         """What there is to begin with, if an earlier supervisor has left something."""
         found = self.runner.adopt()
         if found is None:
+            self._board.wipe()
             return ()
         self.machine.started = self._now() - procfs.age(found.ticks)
         before = self._board.recall()

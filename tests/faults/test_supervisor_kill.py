@@ -83,10 +83,11 @@ def test_an_adopted_service_shows_what_it_showed_before(tree: Tree) -> None:
     os.kill(first, signal.SIGKILL)
     pid = tree.up("a", other_than=first)
     before = tree.status("a")
+    tree.reports("a", restarts=1)
     tree.kill()
     assert run([ours("svstat"), tree.root / "a"]).out.endswith(b": supervise not running\n")
     tree.scan()
-    until(lambda: tree.report("a").adopted)
+    tree.reports("a", adopted=True)
     after = tree.status("a")
     assert (after.pid, after.want, after.phase) == (pid, status.UP, status.RUNNING)
     assert abs(after.since - before.since) < 1e9
@@ -99,13 +100,12 @@ def test_an_adopted_service_obeys_and_is_started_again_when_it_ends(tree: Tree) 
     pid = tree.up("a")
     tree.kill()
     tree.scan()
-    until(lambda: tree.report("a").adopted)
+    tree.reports("a", adopted=True)
     tree.svc("t", "a")
     second = tree.up("a", other_than=pid)
     # Nobody tells us how the child of another process has ended.
     assert (tree.root / "a" / "ended").read_text() == "-1 0\n"
-    assert tree.report("a").exit is None
-    assert not tree.report("a").adopted
+    assert tree.reports("a", adopted=False, restarts=1).exit is None
     assert second
 
 
@@ -119,7 +119,7 @@ def test_what_was_wanted_of_a_service_is_wanted_by_the_next_supervisor(tree: Tre
     until(lambda: tree.status("a").want == want)
     tree.kill()
     tree.scan()
-    until(lambda: tree.report("a").adopted)
+    tree.reports("a", adopted=True)
     assert (tree.status("a").pid, tree.status("a").want) == (pid, want)
     kill(pid)
     tree.down("a")
@@ -173,7 +173,7 @@ def test_a_process_started_but_not_yet_noted_is_found(tree: Tree, replaced: bool
     try:
         until(lambda: b"sleep" in Path(f"/proc/{left.pid}/cmdline").read_bytes().split(b"\0")[0])
         tree.scan()
-        until(lambda: tree.report("a").adopted)
+        tree.reports("a", adopted=True)
         assert tree.up("a") == left.pid
         assert tree.stop() == 0
     finally:
@@ -221,7 +221,7 @@ def test_finish_is_adopted_too(tree: Tree) -> None:
     pid = tree.status("a").pid
     tree.kill()
     tree.scan()
-    until(lambda: tree.report("a").adopted)
+    tree.reports("a", adopted=True)
     assert (tree.status("a").pid, tree.status("a").phase) == (pid, status.FINISHING)
     assert (tree.root / "a" / "finishing").read_text() == f"{pid}\n"
     tree.svc("d", "a")
@@ -235,7 +235,7 @@ def test_supervise_alone_adopts_as_well(tree: Tree) -> None:
     pid = tree.up("a")
     tree.kill()
     tree.scan("supervise", service)
-    until(lambda: tree.report("a").adopted)
+    tree.reports("a", adopted=True)
     assert tree.up("a") == pid
     assert tree.stop() == 0
     assert not alive(pid)

@@ -64,6 +64,16 @@ class Tree:
     def report(self, name: str) -> Report:
         return report.read(bytes(self.root / name))
 
+    def reports(self, name: str, **wanted: object) -> Report:
+        """Wait until the service's report says this of these fields."""
+
+        def heard() -> bool:
+            seen = self.report(name)
+            return all(getattr(seen, field) == value for field, value in wanted.items())
+
+        until(heard, what=f"{wanted} in the report of {name}")
+        return self.report(name)
+
     def supervised(self, name: str) -> bool:
         return is_supervised(self.root / name)
 

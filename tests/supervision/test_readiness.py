@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
-from functools import partial
 
 import pytest
 
-from svtree.supervision.report import Report
 from tests.harness import Processes, ours, until
 from tests.supervision.driver import READER, Tree, alive, until_dead, until_says
 
@@ -48,16 +47,6 @@ while True:
 )
 
 
-def heard(tree: Tree, name: str, **wanted: object) -> bool:
-    seen = tree.report(name)
-    return all(getattr(seen, field) == value for field, value in wanted.items())
-
-
-def reports(tree: Tree, name: str, **wanted: object) -> Report:
-    until(partial(heard, tree, name, **wanted), what=f"{wanted} in the report of {name}")
-    return tree.report(name)
-
-
 def ask(port: int) -> int:
     with socket.create_connection(("127.0.0.1", port), 10) as connection:
         return int(connection.makefile().readline())
@@ -67,7 +56,7 @@ def test_ready_and_status_are_shown(tree: Tree) -> None:
     tree.service("a", NOTIFIER + 'told.send("READY=1\\nSTATUS=fünf\\x07 Wege".encode())\nsignal.pause()\n')
     tree.service("b")
     tree.scan()
-    assert reports(tree, "a", ready=True).status == "fünf? Wege"
+    assert tree.reports("a", ready=True).status == "fünf? Wege"
     # One that never speaks of readiness is neither ready nor not.
     tree.up("b")
     assert tree.report("b").ready is None
@@ -77,36 +66,35 @@ def test_readiness_ends_with_the_process(tree: Tree) -> None:
     script = NOTIFIER + 'if not os.path.exists("second"): told.send(b"READY=1")\nsignal.pause()\n'
     service = tree.service("a", script)
     tree.scan()
-    reports(tree, "a", ready=True)
+    tree.reports("a", ready=True)
     pid = tree.up("a")
     (service / "second").touch()
     tree.svc("t", "a")
     tree.up("a", other_than=pid)
-    assert tree.report("a").ready is None
-    assert tree.report("a").status == ""
+    tree.reports("a", ready=None, status="", restarts=1)
 
 
 def test_a_stored_socket_comes_back_at_the_next_start_and_refuses_nobody(tree: Tree) -> None:
     service = tree.service("a", LISTENER)
     tree.scan()
-    reports(tree, "a", ready=True)
+    tree.reports("a", ready=True)
     port = int((service / "port").read_text())
     first = ask(port)
     (service / "port").unlink()
-    os.kill(first, 9)
+    os.kill(first, signal.SIGKILL)
     until_dead(first)
     # Nobody accepts at this moment, yet nobody is refused: the connection waits for the next process.
     second = ask(port)
     assert second != first
     until((service / "port").exists)
     assert int((service / "port").read_text()) == port
-    assert reports(tree, "a", ready=True).status == "listening for the 2. time"
+    assert tree.reports("a", ready=True).status == "listening for the 2. time"
 
 
 def test_a_service_that_is_taken_down_listens_no_more(tree: Tree) -> None:
     service = tree.service("a", LISTENER)
     tree.scan()
-    reports(tree, "a", ready=True)
+    tree.reports("a", ready=True)
     port = int((service / "port").read_text())
     tree.svc("d", "a")
     tree.down("a")
@@ -120,14 +108,14 @@ def test_a_removed_descriptor_is_given_back_no_more(tree: Tree) -> None:
     )
     service = tree.service("a", script)
     tree.scan()
-    first = reports(tree, "a", ready=True)
+    first = tree.reports("a", ready=True)
     assert first.status == "listening for the 1. time"
     pid = tree.up("a")
     (service / "port").unlink()
     tree.svc("t", "a")
     tree.up("a", other_than=pid)
     until((service / "port").exists)
-    assert reports(tree, "a", ready=True).status == "listening for the 1. time"
+    assert tree.reports("a", ready=True).status == "listening for the 1. time"
 
 
 @pytest.mark.root
@@ -148,14 +136,14 @@ def test_only_root_and_the_services_own_user_are_believed(tree: Tree, processes:
     assert stranger.wait(20) == 0
     root = processes.start([ours("python3"), "-c", say, "0", where, "READY=1"])
     assert root.wait(20) == 0
-    assert reports(tree, "a", ready=True).status == ""
+    assert tree.reports("a", ready=True).status == ""
 
 
 @pytest.mark.root
 def test_a_service_that_gave_up_root_is_believed(tree: Tree) -> None:
     tree.service("a", NOTIFIER + 'os.setuid(65534)\ntold.send(b"READY=1")\nsignal.pause()\n')
     tree.scan()
-    reports(tree, "a", ready=True)
+    tree.reports("a", ready=True)
 
 
 def test_messages_too_long_and_descriptors_too_many_change_nothing(tree: Tree) -> None:
@@ -175,7 +163,7 @@ signal.pause()
     )
     service = tree.service("a", script)
     tree.scan()
-    assert reports(tree, "a", ready=True).status == "y" * 512
+    assert tree.reports("a", ready=True).status == "y" * 512
     tree.svc("t", "a")
     until_says(service / "seen", "None\n32\n")
 
@@ -191,7 +179,7 @@ def test_the_notify_socket_works_below_a_path_too_long_for_it(tree: Tree) -> Non
     run.write_text(script + 'told.send(b"READY=1")\nsignal.pause()\n')
     run.chmod(0o755)
     tree.scan()
-    reports(tree, "a", ready=True)
+    tree.reports("a", ready=True)
 
 
 def test_a_newline_on_the_notification_descriptor_is_readiness(tree: Tree) -> None:
@@ -199,9 +187,9 @@ def test_a_newline_on_the_notification_descriptor_is_readiness(tree: Tree) -> No
     service = tree.service("a", script, {"notification-fd": "4\n"})
     tree.scan()
     tree.up("a")
-    assert tree.report("a").ready is False
+    tree.reports("a", ready=False)
     (service / "go").touch()
-    reports(tree, "a", ready=True)
+    tree.reports("a", ready=True)
 
 
 def test_check_is_asked_until_it_says_yes(tree: Tree) -> None:
@@ -209,9 +197,9 @@ def test_check_is_asked_until_it_says_yes(tree: Tree) -> None:
     service = tree.service("a", files={"check": check, "log/run": READER})
     tree.scan()
     until(lambda: len((service / "asked").read_text().split()) >= 2)
-    assert tree.report("a").ready is False
+    tree.reports("a", ready=False)
     (service / "good").touch()
-    reports(tree, "a", ready=True)
+    tree.reports("a", ready=True)
     # And then no more; the service is as ready as it can be.
     asked = (service / "asked").read_text()
     pid = tree.up("a")
@@ -247,4 +235,4 @@ signal.pause()
     pid = tree.up("a")
     tree.up("a", other_than=pid)
     assert (service / "patted").exists()
-    assert tree.report("a").last_exit() == "killed by ABRT"
+    tree.reports("a", exit={"signal": signal.SIGABRT})

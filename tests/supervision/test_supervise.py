@@ -68,7 +68,7 @@ def test_a_file_that_is_watched_restarts_the_service(tree: Tree) -> None:
     first = tree.up("a")
     until(lambda: _watched(tree, service, first), what="a restart")
     assert tree.up("a", other_than=first)
-    assert tree.report("a").last_exit() == "killed by TERM"
+    tree.reports("a", exit={"signal": signal.SIGTERM})
 
 
 def _watched(tree: Tree, service: Path, first: int) -> bool:
@@ -85,7 +85,7 @@ def test_rules_that_do_not_compile_show_in_the_report_until_mended(tree: Tree) -
     (service / "rules").write_text(':allow,X="\n')
     assert until(lambda: tree.report("a").complaints)[0].startswith("rules:1: ")
     (service / "rules").write_text(":deny\n")
-    until(lambda: not tree.report("a").complaints)
+    tree.reports("a", complaints=())
 
 
 IN_A_NAMESPACE = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")

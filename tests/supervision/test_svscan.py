@@ -39,8 +39,7 @@ def test_a_service_that_dies_is_started_again(tree: Tree) -> None:
     os.kill(first, signal.SIGKILL)
     second = tree.up("a", other_than=first)
     assert second != first
-    assert tree.report("a").restarts == 1
-    assert tree.report("a").last_exit() == "killed by KILL"
+    assert tree.reports("a", restarts=1).last_exit() == "killed by KILL"
 
 
 def test_two_starts_are_a_second_apart(tree: Tree) -> None:
@@ -132,7 +131,7 @@ def test_down_is_term_and_up_is_a_start(tree: Tree) -> None:
     first = tree.up("a")
     tree.svc("d", "a")
     tree.down("a")
-    assert tree.report("a").last_exit() == "killed by TERM"
+    tree.reports("a", exit={"signal": signal.SIGTERM})
     tree.svc("u", "a")
     tree.up("a", other_than=first)
 
@@ -142,7 +141,7 @@ def test_once_is_one_run(tree: Tree) -> None:
     tree.scan()
     until(lambda: tree.supervised("a"))
     tree.svc("o", "a")
-    until(lambda: tree.report("a").exit == {"code": 0})
+    tree.reports("a", exit={"code": 0})
     assert tree.status("a").want == status.ONCE
     assert (tree.root / "a" / "ran").read_text() == "ran\n"
 
@@ -286,7 +285,7 @@ def test_timeout_kill_ends_what_term_does_not(tree: Tree) -> None:
     until((tree.root / "a" / "begun").exists)
     tree.svc("d", "a")
     tree.down("a")
-    assert tree.report("a").last_exit() == "killed by KILL"
+    tree.reports("a", exit={"signal": signal.SIGKILL})
 
 
 def test_without_timeout_kill_down_waits_as_the_original_does(tree: Tree) -> None:
@@ -333,10 +332,10 @@ def test_a_run_that_is_mended_is_started(tree: Tree) -> None:
     at = tree.service("a")
     (at / "run").chmod(0o644)
     tree.scan()
-    until(lambda: tree.report("a").problem == "unable to start run: access denied")
+    tree.reports("a", problem="unable to start run: access denied")
     (at / "run").chmod(0o755)
     tree.up("a")
-    assert until(lambda: not tree.report("a").problem)
+    tree.reports("a", problem="")
 
 
 def test_a_broken_link_is_one_warning(tree: Tree) -> None:
@@ -379,7 +378,7 @@ def test_a_service_that_keeps_failing_shows_its_back_off(tree: Tree) -> None:
     tree.scan()
     assert until(lambda: tree.report("a").backoff, what="a back-off") == 2
     tree.svc("u", "a")
-    until(lambda: tree.report("a").backoff == 0)
+    tree.reports("a", backoff=0)
 
 
 def test_the_children_have_the_limits_and_signals_of_a_fresh_program(tree: Tree) -> None:
@@ -399,7 +398,7 @@ def test_a_service_has_no_descriptor_of_the_supervisor(tree: Tree) -> None:
     tree.scan()
     until(lambda: tree.supervised("a"))
     tree.svc("o", "a")
-    until(lambda: tree.report("a").exit == {"code": 0})
+    tree.reports("a", exit={"code": 0})
     numbers = {line.split()[-3] for line in (tree.root / "a" / "open").read_text().splitlines()[1:]}
     # 3 is the directory that ls reads.
     assert numbers == {"0", "1", "2", "3"}
