@@ -27,7 +27,9 @@ def write(
         try:
             if owner is not None:
                 os.fchown(descriptor, *owner)
-            os.fchmod(descriptor, mode)
+            if os.fstat(descriptor).st_mode & 0o7777 != mode:
+                # The umask took something away.
+                os.fchmod(descriptor, mode)
             write_all(descriptor, data)
             if durable:
                 os.fsync(descriptor)

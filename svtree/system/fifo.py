@@ -18,7 +18,9 @@ def make(path: bytes, mode: int = 0o600) -> None:
         if not stat.S_ISFIFO(os.stat(path).st_mode):
             raise
         return
-    os.chmod(path, mode)
+    if stat.S_IMODE(os.stat(path).st_mode) != mode:
+        # The umask took something away.
+        os.chmod(path, mode)
 
 
 def hold(path: bytes) -> int:
