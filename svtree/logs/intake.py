@@ -55,7 +55,7 @@ class Position:
     """The record: `done` bytes of the file are in the receivers.
 
     `inside` is 0 where they end with a line, else what the rest of the line needs to be known about it. `moment` is
-    the time that the next line is to have, 0 for any.
+    the time that the next line is to have, 0 for any. `length` is how many bytes there are, -1 to go by the file.
     """
 
     boot: bytes
@@ -63,11 +63,13 @@ class Position:
     inside: int
     moment: int
     receivers: tuple[Receiver, ...]
+    length: int = -1
 
     def pack(self) -> bytes:
         """One line of text."""
         each = (b"%d:%d:%d:%d" % (file.device, file.inode, file.size, file.chosen) for file in self.receivers)
-        return b" ".join([MAGIC, self.boot or b"-", b"%d:%d:%d" % (self.done, self.inside, self.moment), *each, b"\n"])
+        numbers = b"%d:%d:%d:%d" % (self.done, self.inside, self.moment, self.length)
+        return b" ".join([MAGIC, self.boot or b"-", numbers, *each, b"\n"])
 
 
 def parse(page: bytes) -> Position | None:
@@ -78,8 +80,8 @@ def parse(page: bytes) -> Position | None:
     try:
         boot, done, *rest = line[len(MAGIC) + 1 :].split(b" ")
         receivers = tuple(_receiver(each) for each in rest)
-        count, inside, moment = map(int, done.split(b":"))
-        return Position(b"" if boot == b"-" else boot, count, inside, moment, receivers)
+        count, inside, moment, length = map(int, done.split(b":"))
+        return Position(b"" if boot == b"-" else boot, count, inside, moment, receivers, length)
     except (ValueError, TypeError):
         return None
 
@@ -130,11 +132,18 @@ class Spool:
         self._name = name
         self._directory = os.dup(directory)
         self._splices = True
+        self._held = b""
         self._receivers: tuple[Receiver, ...] = ()
         self._inside = 0
         self._moment = 0
         self._boot = boot_id()
+        # The record names a length, which the file is not to outgrow before there is another record.
+        self._measured = False
         self.left: Position | None = parse(os.pread(file, PAGE, 0))
+        if self.left is not None and self.left.length >= 0:
+            # A logger was killed while it began the file anew.
+            os.ftruncate(file, PAGE + self.left.length)
+            self._measured = True
         self._end = max(os.fstat(file).st_size, PAGE)
         self._done = self._taken = min(PAGE + self.left.done, self._end) if self.left is not None else self._end
 
@@ -157,8 +166,11 @@ class Spool:
         What was left by a logger that was killed comes first.
         """
         if self._taken == self._end:
-            if self._done == self._end >= MOST:
-                self._restart()
+            if self._end >= MOST:
+                self._begin_anew()
+            if self._measured:
+                os.ftruncate(self._file, self._end)
+                self.save()
             try:
                 got = self._move(most)
             except BlockingIOError:
@@ -183,8 +195,8 @@ class Spool:
 
     def save(self) -> None:
         """Write the record. OSError: it is as it was."""
-        position = Position(self._boot, self._done - PAGE, self._inside, self._moment, self._receivers)
-        os.pwrite(self._file, position.pack(), 0)
+        self._write(self._done - PAGE, -1)
+        self._measured = False
 
     def close(self) -> None:
         """Give back the file; one in which nothing is left is removed."""
@@ -206,14 +218,31 @@ class Spool:
                     raise
                 # A file system that cannot: SIGKILL between the next two calls loses what was read.
                 self._splices = False
-        data = os.read(self._source, min(most, 65536))
-        return os.pwrite(self._file, data, self._end) if data else 0
+        self._held = self._held or os.read(self._source, min(most, 65536))
+        written = 0
+        while written < len(self._held):
+            written += os.pwrite(self._file, self._held[written:], self._end + written)
+        self._held = b""
+        return written
 
-    def _restart(self) -> None:
-        # Killed between the two, we leave a record that says more is done than there is: that counts as all of it.
-        os.ftruncate(self._file, PAGE)
-        self._end = self._done = self._taken = PAGE
-        self.save()
+    def _begin_anew(self) -> None:
+        """Move what is not done with to the front; the file is to be cut, then saved. OSError: it is as it was.
+
+        Killed before the record is written, we leave a copy where nobody looks; after that, a record by which our
+        successor cuts the file.
+        """
+        rest = os.pread(self._file, self._end - self._done, self._done)
+        if PAGE + len(rest) > self._done:
+            return
+        os.pwrite(self._file, rest, PAGE)
+        self._write(0, len(rest))
+        self._measured = True
+        self._done = PAGE
+        self._end = self._taken = PAGE + len(rest)
+
+    def _write(self, done: int, length: int) -> None:
+        position = Position(self._boot, done, self._inside, self._moment, self._receivers, length)
+        os.pwrite(self._file, position.pack(), 0)
 
 
 def spool(source: int, directory: int) -> Spool | None:

@@ -78,6 +78,9 @@ def killed_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, bool, tuple[byt
     def run(fatal: int, half: bool, script: tuple[bytes, ...], source: int) -> int:
         kernel = Kernel(fatal, half)
         with monkeypatch.context() as patch:
+            # Small, so that the input takes several turns, lines do not end where blocks do, and the spool begins anew.
+            patch.setattr(logger, "BLOCK", 777)
+            patch.setattr(intake, "MOST", intake.PAGE + 1800)
             for module in (delivery, directory, intake, logger):
                 if hasattr(module, "os"):
                     patch.setattr(module, "os", kernel)

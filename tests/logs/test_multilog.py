@@ -205,3 +205,41 @@ def test_a_full_disk_is_said_and_waited_for_and_nothing_is_lost(
         .startswith(b"multilog: warning: unable to write to ./disk/main/current, pausing: out of disk space\n")
     )
     assert contents(folder / "copy") == numbered(1000)
+
+
+@pytest.mark.parametrize(("more", "logged"), [(b"", b"one\nleft\n"), (b"more\n", b"one\nmore\n")])
+def test_after_another_boot_nothing_is_cut_and_only_what_is_surely_missing_is_written(
+    folder: Path, processes: Processes, contents: Contents, more: bytes, logged: bytes
+) -> None:
+    reader, writer = os.pipe()
+    logger = processes.start([ours("multilog"), "./main"], cwd=folder, stdin=reader)
+    os.write(writer, b"one\nleft")
+    until(lambda: (folder / "main" / ".unwritten").read_bytes().endswith(b"left"))
+    until(lambda: (folder / "main" / "current").read_bytes() == b"one\n")
+    logger.kill()
+    logger.wait()
+    os.close(reader)
+    os.close(writer)
+    spool = folder / "main" / ".unwritten"
+    words = spool.read_bytes().split(b" ")
+    spool.write_bytes(b" ".join([*words[:3], b"another-boot" + b"x" * (len(words[3]) - 12), *words[4:]]))
+    with (folder / "main" / "current").open("ab") as current:
+        current.write(more)
+    assert run([ours("multilog"), "./main"], cwd=folder).code == 0
+    assert contents(folder / "main") == logged
+
+
+def test_what_somebody_else_wrote_meanwhile_is_not_cut(folder: Path, processes: Processes, contents: Contents) -> None:
+    reader, writer = os.pipe()
+    logger = processes.start([ours("multilog"), "./main"], cwd=folder, stdin=reader)
+    os.write(writer, b"one\nx")
+    until(lambda: (folder / "main" / ".unwritten").read_bytes().endswith(b"x"))
+    until(lambda: (folder / "main" / "current").read_bytes() == b"one\n")
+    logger.kill()
+    logger.wait()
+    os.close(reader)
+    os.close(writer)
+    with (folder / "main" / "current").open("ab") as current:
+        current.write(b"y" * 1000 + b"\n")
+    assert run([ours("multilog"), "./main"], cwd=folder).code == 0
+    assert contents(folder / "main") == b"one\n" + b"y" * 1000 + b"\nx\n"

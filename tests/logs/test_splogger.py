@@ -267,3 +267,28 @@ def test_a_hundred_kills_of_a_supervised_splogger_lose_and_double_nothing_before
     assert len(lines) > 200
     killer.terminate()
     assert killer.wait(20) == 0
+
+
+def test_what_a_splogger_with_a_spool_could_not_send_the_next_one_sends(folder: Path, processes: Processes) -> None:
+    env = {"SVTREE_SYSLOG": "unix:log", "SVTREE_SPOOL": "spool"}
+    (folder / "spool").mkdir()
+    reader, writer = os.pipe()
+    first = processes.start([ours("splogger")], stdin=reader, cwd=folder, env=env)
+    assert first.stderr is not None
+    os.write(writer, b"one\n")
+    assert first.stderr.readline().endswith(b"trying again: file does not exist\n")
+    os.write(writer, b"two\nthree")
+    os.close(reader)
+    os.close(writer)
+    assert first.wait(30) == 111
+    assert first.stderr.read() == b""
+    reader, writer = os.pipe()
+    with bound(folder / "log") as log:
+        second = processes.start([ours("splogger")], stdin=reader, cwd=folder, env=env)
+        os.write(writer, b" more\nfour\n")
+        os.close(reader)
+        os.close(writer)
+        received = [log.recv(2000).partition(b": ")[2].partition(b" ")[2] for _ in range(4)]
+    assert received == [b"one", b"two", b"three more", b"four"]
+    assert second.wait(20) == 0
+    assert list((folder / "spool").iterdir()) == []
