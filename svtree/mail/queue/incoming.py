@@ -13,6 +13,7 @@ from svtree.formats import queuefiles
 from svtree.formats.record import record
 from svtree.mail.queue import deliveries, rewriting, schedule, trigger
 from svtree.mail.queue.store import CHANNELS
+from svtree.mail.queue.sync import CROWD
 from svtree.system.loop import READ
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from svtree.system.loop import Loop
 
 BATCH = 50
-# From so many messages on, one syncfs is cheaper than an fsync a file.
-CROWD = 3
 
 
 @record

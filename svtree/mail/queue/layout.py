@@ -1,7 +1,7 @@
 """Making an empty queue, with the owners and modes that qmail's `make setup` gives it.
 
-Follows hier.c, with two differences: queue/ itself may be entered by everybody (0751, the original has 0750), because
-queue/socket is for everybody; and there is lock/sync. Everything else below queue/ stays closed.
+Follows hier.c, with one difference: queue/ itself may be entered by everybody (0751, the original has 0750), because
+queue/socket is for everybody. Everything else below queue/ stays as closed as there.
 """
 
 from __future__ import annotations
@@ -50,7 +50,6 @@ def make_queue(home: bytes, who: Owners | None = None) -> None:
         _make(home + b"/" + path, owner, who.group, mode)
     _file(home + b"/queue/lock/sendmutex", 0, who.send, who.group, 0o600)
     _file(home + b"/queue/lock/tcpto", TCPTO_SIZE, who.remote, who.group, 0o644)
-    _file(home + b"/queue/lock/sync", 0, who.queue, who.group, 0o600)
     trigger = home + b"/queue/lock/trigger"
     try:
         os.mkfifo(trigger, 0o600)

@@ -18,12 +18,12 @@ from errno import ENOMEM
 from svtree.formats import dates, queuefiles
 from svtree.mail.queue import codes, trigger
 from svtree.mail.queue.codes import SubmitError
-from svtree.mail.queue.sync import SharedSync
+from svtree.mail.queue.sync import CROWD, syncfs
 from svtree.system.streams import write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
 # Must stay below the 36 hours after which qmail-send removes what it takes for abandoned.
 LIFETIME = 86400
@@ -34,7 +34,7 @@ BUFFER = 65536
 class Queue:
     """An open queue directory that this process may write."""
 
-    __slots__ = ("_sequence", "descriptor", "owner", "sync")
+    __slots__ = ("_sequence", "descriptor", "losses", "owner")
 
     def __init__(self, home: bytes) -> None:
         """`home` is qmail's directory. Raises SubmitError (61, 62) if there is no queue, or none for us."""
@@ -46,15 +46,15 @@ class Queue:
             raise SubmitError(codes.QUEUE_DIRECTORY) from error
         try:
             self.owner = os.stat(b"pid", dir_fd=self.descriptor).st_uid
-            self.sync = SharedSync(self.descriptor)
         except OSError as error:
             os.close(self.descriptor)
             raise SubmitError(codes.QUEUE_DIRECTORY) from error
         self._sequence = 0
+        # How often a sync of everything has failed. What was being written then may be lost, and no later sync says so.
+        self.losses = 0
 
     def close(self) -> None:
-        """Give back the descriptors."""
-        self.sync.close()
+        """Give back the descriptor."""
         os.close(self.descriptor)
 
     def temporary(self) -> tuple[bytes, int]:
@@ -79,9 +79,13 @@ class Queue:
         if self.owner != os.geteuid():
             os.fchown(descriptor, self.owner, -1)
 
-    def synced_directory(self, name: bytes) -> int:
-        """A descriptor of a directory below queue/, to sync its names; the caller's to close."""
-        return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self.descriptor)
+    def sync_names(self, directory: bytes) -> None:
+        """Put the names in a directory below queue/ on disk."""
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self.descriptor)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 class Entry:
@@ -91,7 +95,7 @@ class Entry:
     raise SubmitError, after which the message is gone from the queue.
     """
 
-    __slots__ = ("_envelope", "_held", "_message", "_preamble", "_queue", "_size", "number")
+    __slots__ = ("_envelope", "_held", "_losses", "_message", "_preamble", "_queue", "_size", "number")
 
     def __init__(self, queue: Queue, uid: int, pid: int, invoker: bytes) -> None:
         """Creates mess/N with its Received line."""
@@ -100,6 +104,7 @@ class Entry:
         self._held: list[bytes] = []
         self._size = 0
         self._preamble = queuefiles.preamble(uid, pid)
+        self._losses = queue.losses
         name, self._message = queue.temporary()
         at = codes.PID_FILE
         try:
@@ -163,6 +168,12 @@ class Entry:
             if envelope >= 0:
                 os.close(envelope)
 
+    def intact(self) -> None:
+        """Raise SubmitError if something was lost while this was written."""
+        if self._losses != self._queue.losses:
+            self.abandon()
+            raise SubmitError(codes.WRITE)
+
     def files(self) -> tuple[int, int]:
         """The descriptors of mess/N and intd/N."""
         return self._message, self._envelope
@@ -222,37 +233,53 @@ def commit(queue: Queue, entries: Sequence[Entry]) -> list[SubmitError | None]:
 
     Those with None are on disk, data and names, and in todo/.
     """
-    crowd = len(entries) > 1
+    outcomes = [_attempt(each.intact) for each in entries]
     try:
-        _settle_files(queue, entries, crowd=crowd)
+        _settle(queue, [each for each, failed in zip(entries, outcomes, strict=True) if failed is None])
     except OSError as error:
         for each in entries:
             each.abandon()
         return [_failure(codes.WRITE, error) for _ in entries]
-    outcomes = [_attempt(each.link) for each in entries]
+    outcomes = [failed or _attempt(each.link) for each, failed in zip(entries, outcomes, strict=True)]
+    linked = [each for each, failed in zip(entries, outcomes, strict=True) if failed is None]
     try:
-        with _Directories(queue, [b"todo"]) as todo:
-            queue.sync.settle(todo, crowd=crowd)
+        _settle_todo(queue, len(linked))
     except OSError as error:
         # It may be seen, even delivered, already: it is not taken back. The sender will send again, and a message
         # that arrives twice is within the promise; one that is lost is not.
         outcomes = [each or _failure(codes.WRITE, error) for each in outcomes]
-    for each, failed in zip(entries, outcomes, strict=True):
-        if failed is None or failed.code != codes.TODO_LINK:
-            each.forget()
+    for each in linked:
+        each.forget()
     trigger.pull(queue.descriptor)
     return outcomes
 
 
-def _settle_files(queue: Queue, entries: Sequence[Entry], *, crowd: bool) -> None:
-    if crowd:
-        # One syncfs takes files and names.
-        queue.sync.settle((), crowd=True)
+def _settle(queue: Queue, entries: Sequence[Entry]) -> None:
+    """Put messages, envelopes and the names mess/N on disk."""
+    if len(entries) >= CROWD:
+        _settle_everything(queue)
         return
-    descriptors = [descriptor for each in entries for descriptor in each.files()]
-    names = {os.path.dirname(queuefiles.split("mess", each.number)) for each in entries}
-    with _Directories(queue, names) as directories:
-        queue.sync.settle([*descriptors, *directories])
+    for each in entries:
+        for descriptor in each.files():
+            os.fsync(descriptor)
+    for name in {os.path.dirname(queuefiles.split("mess", each.number)) for each in entries}:
+        queue.sync_names(name)
+
+
+def _settle_todo(queue: Queue, count: int) -> None:
+    """Put the names todo/N on disk."""
+    if count >= CROWD:
+        _settle_everything(queue)
+    elif count:
+        queue.sync_names(b"todo")
+
+
+def _settle_everything(queue: Queue) -> None:
+    try:
+        syncfs(queue.descriptor)
+    except OSError:
+        queue.losses += 1
+        raise
 
 
 def _attempt(step: Callable[[], None]) -> SubmitError | None:
@@ -275,27 +302,3 @@ def _discard(queue: Queue, name: bytes) -> None:
     except OSError:
         # qmail-clean removes what stays in pid/ after 36 hours.
         return
-
-
-class _Directories:
-    """Descriptors of some directories below queue/, open as long as they are needed."""
-
-    __slots__ = ("_descriptors", "_names", "_queue")
-
-    def __init__(self, queue: Queue, names: Iterable[bytes]) -> None:
-        self._queue = queue
-        self._names = names
-        self._descriptors: list[int] = []
-
-    def __enter__(self) -> list[int]:
-        try:
-            for name in self._names:
-                self._descriptors.append(self._queue.synced_directory(name))
-        except OSError:
-            self.__exit__()
-            raise
-        return self._descriptors
-
-    def __exit__(self, *_: object) -> None:
-        for descriptor in self._descriptors:
-            os.close(descriptor)

@@ -99,7 +99,7 @@ try:
     (todo,) = post.files("todo")
     found["files"] = {"mess": owner(mess), "todo": owner(todo)}
     found["queue"] = {name: owner(name) for name in (".", "pid", "intd", "todo", "bounce", "mess", "mess/7", "info/7",
-        "local/7", "remote/7", "lock", "lock/sendmutex", "lock/tcpto", "lock/trigger", "lock/sync", "socket")}
+        "local/7", "remote/7", "lock", "lock/sendmutex", "lock/tcpto", "lock/trigger", "socket")}
 finally:
     processes.end()
 print(json.dumps(found))
@@ -171,7 +171,6 @@ def test_each_part_runs_as_its_own_user_and_owns_its_own_files(folder: Path) -> 
         "lock/sendmutex": [send, group, "0o600"],
         "lock/tcpto": [remote, group, "0o644"],
         "lock/trigger": [send, group, "0o622"],
-        "lock/sync": [queue, group, "0o600"],
         "socket": found["queue"]["socket"],
     }
     assert found["queue"]["socket"][0] == queue
