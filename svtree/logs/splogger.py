@@ -33,7 +33,9 @@ BLOCK = 65536
 # How long we go on trying to get rid of lines after the end of input or TERM, in seconds.
 DRAIN = 5.0
 LEAST_PAUSE = 0.05
-MOST_PAUSE = 2.0
+MOST_PAUSE = 0.5
+# An absence that is over before this is not worth a line: a tree that comes up, a daemon that is restarted.
+GRACE = 1.0
 
 
 class Forwarder:
@@ -162,7 +164,7 @@ class Forwarder:
     def _send(self, piece: Piece) -> bool:
         """Send a message, however often it takes; False when our time is up."""
         pause = LEAST_PAUSE
-        complained = False
+        began: float | None = time.monotonic()
         while True:
             try:
                 if not self._sender.is_open:
@@ -170,10 +172,10 @@ class Forwarder:
                 self._sender.send(piece)
                 return True
             except OSError as error:
-                if not complained:
+                if began is not None and (time.monotonic() - began >= GRACE or _is_lasting(error)):
                     where = self._sender.where.show()
                     complain(b"splogger: warning: unable to reach " + where + b", trying again: " + _why(error))
-                    complained = True
+                    began = None
             if not self._pause(pause):
                 return False
             pause = min(2 * pause, MOST_PAUSE)
@@ -208,6 +210,11 @@ class Forwarder:
         if self._wakeup.pending() or any(events & select.POLLHUP for _, events in poll.poll(0)):
             self._ending()
         return True
+
+
+def _is_lasting(error: OSError) -> bool:
+    """Whether waiting will not mend it: a certificate that is not believed."""
+    return type(error).__name__ == "SSLCertVerificationError"
 
 
 def _why(error: OSError) -> bytes:
