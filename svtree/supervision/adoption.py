@@ -25,19 +25,21 @@ if TYPE_CHECKING:
     from svtree.supervision.place import Place
 
 VARIABLE = b"SVTREE_START"
+STOPPED = b"T"
 # How long after the writing of `starting` a process may have begun, in seconds, to be taken for what was started.
 SOON = 2
 
 
 @record
 class Found:
-    """A process that runs for the service, and whether it is run or finish."""
+    """A process that runs for the service: whether it is run or finish, what is wanted, whether STOP has stopped it."""
 
     pid: int
     ticks: int
     phase: bytes
     want: bytes
     token: bytes
+    stopped: bool
 
 
 def service_mark(place: Place) -> bytes:
@@ -61,7 +63,7 @@ def find(place: Place, boot: bytes) -> Found | None:
     seen = procfs.look(left.pid)
     if seen is None or seen.ticks != left.ticks:
         return None
-    return Found(left.pid, left.ticks, left.phase, left.want, left.token)
+    return Found(left.pid, left.ticks, left.phase, left.want, left.token, seen.state == STOPPED)
 
 
 def _started(place: Place, left: Identity) -> Found | None:
@@ -71,7 +73,8 @@ def _started(place: Place, left: Identity) -> Found | None:
         # What is started leads a session of its own; whatever else has the token is its descendant.
         if process.pid != process.session or process.ticks < left.ticks - procfs.TICKS:
             continue
-        found = Found(process.pid, process.ticks, identity.RUN, left.want, left.token)
+        stopped = process.state == STOPPED
+        found = Found(process.pid, process.ticks, identity.RUN, left.want, left.token, stopped)
         if procfs.environment(process.pid).get(VARIABLE) == left.token:
             return found
         if process.ticks <= left.ticks + SOON * procfs.TICKS and procfs.works_in(process.pid, place.directory):

@@ -68,16 +68,21 @@ class Hunt:
 
 
 def strays(marks: Collection[bytes], sessions: Collection[int]) -> list[int]:
-    """The processes of these services: by the beginning of their tokens, or by session."""
-    found = []
-    for process in procfs.everybody():
-        if process.pid == os.getpid() or process.state in (b"Z", b"X"):
-            continue
-        if process.session in sessions or (
-            marks and procfs.environment(process.pid).get(VARIABLE, b"").startswith(tuple(marks))
-        ):
-            found.append(process.pid)
-    return found
+    """The processes of services that have ended: by the beginning of their tokens, or by the sessions they led."""
+    everybody = [process for process in procfs.everybody() if process.state not in (b"Z", b"X")]
+    # Its leader has ended: a session that has one is another's, which was given the number anew.
+    led = {process.session for process in everybody if process.session == process.pid}
+    left = {session for session in sessions if session not in led}
+    return [
+        process.pid
+        for process in everybody
+        if process.pid != os.getpid() and (process.session in left or _has_token(process.pid, tuple(marks)))
+    ]
+
+
+def _has_token(pid: int, marks: tuple[bytes, ...]) -> bool:
+    # Where there are no marks nothing begins with one.
+    return procfs.environment(pid).get(VARIABLE, b"").startswith(marks)
 
 
 def orphans() -> list[int]:

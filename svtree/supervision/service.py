@@ -44,6 +44,8 @@ SIGNALS = {
 }
 # When all is taken down a service has this many seconds after TERM, unless its timeout-kill says otherwise.
 PATIENCE = 5.0
+# And so many after KILL, which ends everything that we may end.
+STUCK = 5.0
 # How long a logger may take to read to the end of its pipe when its service is gone.
 DRAIN = 10.0
 # What finish is told of a run that could not be started (runsv(8)).
@@ -242,7 +244,8 @@ class Service:
             return (Event.FOUND_FINISH, *((Event.DOWN,) if found.want == b"d" else ()))
         self._promises = self.voice.promises()
         self.voice.started(ready=before.ready is True)
-        return (FOUND.get(found.want, Event.FOUND), *((Event.READY,) if before.ready else ()))
+        more = ((Event.READY, before.ready is True), (Event.PAUSE, found.stopped))
+        return (FOUND.get(found.want, Event.FOUND), *(event for event, holds in more if holds))
 
     # What the table asks for.
 
@@ -308,6 +311,15 @@ class Service:
 
     def _kill(self) -> None:
         self.runner.send(signal.SIGKILL)
+        if self._hurried:
+            self._after("stuck", STUCK, self._give_up)
+
+    def _give_up(self) -> None:
+        """KILL does not end it: it is in the kernel's hands, or another user's. Nothing else waits for it for ever."""
+        pid = b"%d" % self.runner.pid
+        self._context.complain(b"supervise: warning: unable to end " + self.place.name + b" (pid " + pid + b")")
+        self.close()
+        self._gone()
 
     def _note_ready(self) -> None:
         self._announce("ready")
@@ -347,11 +359,14 @@ class Service:
         self._context.announce(self.place.name, sentence)
 
     def _arm(self, name: str, seconds: float, event: Event) -> None:
+        self._after(name, seconds, lambda: self.feed(event))
+
+    def _after(self, name: str, seconds: float, action: Callable[[], None]) -> None:
         self._disarm(name)
 
         def due() -> None:
             self._timers.pop(name, None)
-            self.feed(event)
+            action()
 
         self._timers[name] = self._context.loop.after(seconds, due)
 

@@ -239,3 +239,17 @@ def test_supervise_alone_adopts_as_well(tree: Tree) -> None:
     assert tree.up("a") == pid
     assert tree.stop() == 0
     assert not alive(pid)
+
+
+def test_a_paused_service_is_paused_for_the_next_supervisor_too(tree: Tree) -> None:
+    tree.service("a")
+    tree.scan()
+    pid = tree.up("a")
+    tree.svc("p", "a")
+    until(lambda: tree.status("a").paused)
+    tree.kill()
+    tree.scan()
+    tree.reports("a", adopted=True)
+    assert tree.status("a").paused
+    assert tree.stop() == 0
+    assert not alive(pid)

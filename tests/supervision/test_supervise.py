@@ -164,3 +164,42 @@ def test_standard_error_that_nobody_reads_stops_nothing(tree: Tree, processes: P
     tree.up("good", other_than=pid)
     full.send_signal(signal.SIGTERM)
     assert full.wait(30) == 0
+
+
+# The interpreter may stand where nobody may go, so everything is loaded first; and the patience of a test is short.
+AS_NOBODY = """
+import ctypes, os, sys
+from svtree import multicall
+from svtree.supervision import hunt, service, supervisor
+from svtree.watch import engine
+multicall.load("svscan")
+service.STUCK = 0.2
+hunt.LIMIT = 0.2
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+sys.argv = ["svscan", sys.argv[1]]
+multicall.run("svscan")
+"""
+
+
+@pytest.mark.root
+def test_what_kill_does_not_end_is_said_and_not_waited_for(tree: Tree, processes: Processes) -> None:
+    """An ordinary user's service has become root's, out of the reach of its supervisor."""
+    tree.root.parent.chmod(0o755)
+    service = tree.service("a", "#!/bin/sh\nexec ./root --reuid 0 sleep 1000\n", {"timeout-kill": "100\n"})
+    shutil.copy("/usr/bin/setpriv", service / "root")
+    (service / "root").chmod(0o4755)
+    for path in (tree.root, service):
+        shutil.chown(path, 65534, 65534)
+    with tree.said.open("wb") as said:
+        scanner = processes.start([ours("python3"), "-c", AS_NOBODY, tree.root], stderr=said.fileno())
+    pid = tree.up("a")
+    until(lambda: psutil.Process(pid).uids().real == 0)
+    scanner.terminate()
+    try:
+        assert scanner.wait(30) == 0
+        tree.hears("supervise: warning: unable to signal a: permission denied\n")
+        tree.hears(f"supervise: warning: unable to end a (pid {pid})\n")
+    finally:
+        psutil.Process(pid).kill()
