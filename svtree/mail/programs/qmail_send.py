@@ -35,6 +35,8 @@ USAGE = "qmail-send: usage: qmail-send (started by qmail-start)"
 PIPES = ((1, 2), (3, 4))
 CLEAN = (5, 6)
 LEASH = b"QMAILQUEUED_LEASH"
+# The process ids of what qmail-start has started. Not all of our children: a shell before it may have had some too.
+PARTS = b"QMAILSTART_PARTS"
 # How long the other parts are waited for at the end, in seconds: qmail-queued lets its clients finish.
 FAREWELL = 40.0
 
@@ -117,17 +119,12 @@ def _tell_ready(supervisor: Notifier | None) -> None:
 
 def _reap() -> None:
     """Take the ends of what qmail-start started, which is ours; that one has ended is heard on its pipes."""
-    _take_ends()
-
-
-def _take_ends() -> bool:
-    """Whether any child is left, now that those that have ended are reaped."""
     while True:
         try:
             if os.waitpid(-1, os.WNOHANG)[0] == 0:
-                return True
+                return
         except ChildProcessError:
-            return False
+            return
 
 
 def _dismiss(environ: Environ, loop: Loop) -> None:
@@ -136,9 +133,18 @@ def _dismiss(environ: Environ, loop: Loop) -> None:
     for descriptor in (*PIPES[0], *PIPES[1], *CLEAN, *([held] if held >= 7 else []), 0):
         loop.forget(descriptor)
         os.close(descriptor)
+    parts = [number(word) for word in environ.get(PARTS, b"").split()]
     deadline = loop.clock.monotonic() + FAREWELL
-    while _take_ends() and loop.clock.monotonic() < deadline:
+    while any(map(_runs, parts)) and loop.clock.monotonic() < deadline:
         loop.turn(1)
+
+
+def _runs(pid: int) -> bool:
+    """Whether this child has not ended yet."""
+    try:
+        return pid > 0 and os.waitpid(pid, os.WNOHANG)[0] == 0
+    except ChildProcessError:
+        return False
 
 
 def _hold_leash(environ: Environ, loop: Loop, manager: Manager, log: Log) -> None:

@@ -11,9 +11,10 @@ import os
 
 from svtree.mail import controls
 from svtree.multicall import search
-from svtree.program import Chain, Fatal
+from svtree.program import PERMANENT, Chain, Fatal
 from svtree.system import descriptors, privileges
 from svtree.system.errors import reason
+from svtree.system.streams import complain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 USAGE = "qmail-start: usage: qmail-start [ defaultdelivery [ logger arg ... ] ]"
 DEFAULT = b"./Mailbox"
 LEASH = b"QMAILQUEUED_LEASH"
+PARTS = b"QMAILSTART_PARTS"
 # Above every number that a part gets its pipes at.
 ABOVE = 16
 
@@ -42,7 +44,7 @@ class Who:
         self._uids = {name: _uid(name) for name in names}
         self._gids = {name: _gid(name) for name in (b"qmail", b"nofiles")} if self.many else {}
 
-    def become(self, user: bytes | None, group: bytes = b"qmail") -> None:
+    def become(self, user: bytes | None, group: bytes) -> None:
         """In a child, be this user and group, for good; `user` None stays root. Nothing in a tree of one user."""
         if self.many:
             privileges.become_group(self._gids[group])
@@ -53,6 +55,8 @@ class Who:
 def main(argv: Sequence[bytes], environ: Environ) -> int | Chain:
     """Start everything; becomes qmail-send."""
     home = controls.home(environ)
+    if not home.startswith(b"/"):
+        raise Fatal(f"unable to use {os.fsdecode(home)}: $QMAILHOME is not absolute", PERMANENT)
     who = Who(home)
     listening = _listen(home, environ) if os.geteuid() == 0 else -1
     os.chdir(b"/")
@@ -60,12 +64,17 @@ def main(argv: Sequence[bytes], environ: Environ) -> int | Chain:
     descriptors.ensure_standard()
     own = {name: value for name, value in environ.items() if not name.startswith((b"LISTEN_", b"WATCHDOG_"))}
     theirs = {name: value for name, value in own.items() if name != b"NOTIFY_SOCKET"}
-    log = _logger(argv[2:], who, theirs) if len(argv) > 2 else descriptors.duplicate(1, ABOVE)
+    pids: list[int] = []
+    log = descriptors.duplicate(1, ABOVE)
+    if len(argv) > 2:
+        out, log = _pipe()
+        pids.append(_start(argv[2:], {0: out}, (who, b"qmaill", b"nofiles"), theirs))
+        os.close(out)
     pipes = [_pipe() for _ in range(6)]
 
     def part(words: Sequence[bytes], user: bytes | None, which: int) -> None:
         ends = {0: pipes[which][0], 1: pipes[which + 1][1], 2: log}
-        _start(words, ends, who, user, theirs)
+        pids.append(_start(words, ends, (who, user, b"qmail"), theirs))
 
     part([b"qmail-lspawn", argv[1] if len(argv) > 1 else DEFAULT], None, 0)
     part([b"qmail-rspawn"], b"qmailr", 2)
@@ -73,56 +82,46 @@ def main(argv: Sequence[bytes], environ: Environ) -> int | Chain:
     # qmail-send's 1 to 6: to and from lspawn, rspawn, clean.
     ends = {0: log, 1: pipes[0][1], 2: pipes[1][0], 3: pipes[2][1], 4: pipes[3][0], 5: pipes[4][1], 6: pipes[5][0]}
     if listening >= 0:
-        ends[7] = _queued(listening, log, who, theirs)
+        pid, ends[7] = _queued(listening, log, who, theirs)
+        pids.append(pid)
         own[LEASH] = b"7"
-    who.become(b"qmails")
+    own[PARTS] = b" ".join(b"%d" % pid for pid in pids)
+    who.become(b"qmails", b"qmail")
     descriptors.place(ends)
     return Chain((b"qmail-send",), own)
 
 
-def _queued(listening: int, log: int, who: Who, environ: Environ) -> int:
-    """Start qmail-queued; returns the leash, which holds it as long as it is open."""
+def _queued(listening: int, log: int, who: Who, environ: Environ) -> tuple[int, int]:
+    """Start qmail-queued; returns its pid and the leash, which holds it as long as it is open."""
     import socket
 
     ours, its = (descriptors.duplicate(end.detach(), ABOVE) for end in socket.socketpair())
     null = os.open(b"/dev/null", os.O_RDWR | os.O_CLOEXEC)
     ends = {0: null, 1: log, 2: log, 3: listening, 4: its}
     given = environ | {b"LISTEN_FDS": b"1", b"LISTEN_FDNAMES": b"queue", LEASH: b"4"}
-    _start([b"qmail-queued"], ends, who, b"qmailq", given)
-    return ours
+    return _start([b"qmail-queued"], ends, (who, b"qmailq", b"qmail"), given), ours
 
 
-def _start(words: Sequence[bytes], ends: Mapping[int, int], who: Who, user: bytes | None, environ: Environ) -> None:
-    """Fork a part, which gets `ends` and nothing else of ours."""
+def _start(
+    words: Sequence[bytes], ends: Mapping[int, int], role: tuple[Who, bytes | None, bytes], environ: Environ
+) -> int:
+    """Fork a part, which gets `ends`, 0 to 2, and nothing else of ours; `role` is who to be. Returns its pid."""
     path = search(words[0], environ)
     if path is None:
         raise Fatal(f"unable to run {os.fsdecode(words[0])}: file does not exist")
-    if os.fork():
-        return
+    pid = os.fork()
+    if pid:
+        return pid
     # Nothing is shared with the parent that could be left half done: the child only takes its place and is replaced.
     try:
         descriptors.place(ends)
-        who.become(user)
+        who, user, group = role
+        who.become(user, group)
         os.execve(path, list(words), environ)
+    except OSError as error:
+        complain(f"qmail-start: fatal: unable to run {os.fsdecode(words[0])}: {reason(error)}")
     finally:
         os._exit(111)
-
-
-def _logger(words: Sequence[bytes], who: Who, environ: Environ) -> int:
-    """Start the logger; returns the pipe to it."""
-    out, into = _pipe()
-    path = search(words[0], environ)
-    if path is None:
-        raise Fatal(f"unable to run {os.fsdecode(words[0])}: file does not exist")
-    if not os.fork():
-        try:
-            descriptors.place({0: out})
-            who.become(b"qmaill", b"nofiles")
-            os.execve(path, list(words), environ)
-        finally:
-            os._exit(111)
-    os.close(out)
-    return into
 
 
 def _listen(home: bytes, environ: Environ) -> int:

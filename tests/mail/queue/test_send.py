@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -372,3 +373,56 @@ def test_many_messages_at_once_are_each_delivered_once(post: Post) -> None:
     post.empty()
     assert len(post.mail("jiro")) == 60
     assert sum(line.startswith("end msg") for line in post.log()) == 60
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+def test_recipients_are_on_disk_before_todo_goes_and_a_bounce_before_its_recipient_is_done(post: Post) -> None:
+    trace = post.folder / "trace"
+    post.program("qmail-local", 'case "$8" in "") exit 0;; esac; echo no; exit 100\n')
+    process = post.start()
+    # From outside: a tracer that started qmail-send would hold the pipes whose end tells the other parts to end.
+    tracer = post.processes.start(
+        ["strace", "-p", str(process.pid), "-o", str(trace), "-e", "trace=openat,fsync,write,pwrite64"]
+    )
+    assert tracer.stderr is not None
+    if b"attached" not in tracer.stderr.readline():
+        pytest.skip("strace may not look at other processes here")
+    assert post.queue([JIRO], f"s@{HOST}").code == 0
+    post.empty()
+    assert post.stop() == 0
+    tracer.wait(20)
+    assert _story(trace)[:10] == [
+        "create info",
+        "create local",
+        "sync info",
+        "sync local",
+        # The names, in either order.
+        "sync info",
+        "sync local",
+        "ask todo",
+        "sync bounce",
+        "sync bounce",
+        "mark local",
+    ]
+
+
+def _story(trace: Path) -> list[str]:
+    """What strace saw of the queue, in words: files by the directory that they are in."""
+    opened: dict[str, str] = {}
+    story = []
+    for line in trace.read_text().splitlines():
+        if hit := re.match(r'openat\(\d+, "(info|local|bounce)\b[^"]*", ([A-Z_|]+).*\) += (\d+)', line):
+            opened[hit[3]] = hit[1]
+            if "O_EXCL" in hit[2]:
+                story.append(f"create {hit[1]}")
+        elif hit := re.match(r"openat\(.*\) += (\d+)", line):
+            opened.pop(hit[1], None)
+        elif (hit := re.match(r"fsync\((\d+)\) += 0", line)) and hit[1] in opened:
+            story.append(f"sync {opened[hit[1]]}")
+        elif hit := re.match(r'write\(5, "(todo|foop)/', line):
+            story.append(f"ask {hit[1]}")
+        elif (hit := re.match(r'pwrite64\((\d+), "D", 1', line)) and hit[1] in opened:
+            story.append(f"mark {opened[hit[1]]}")
+    # Two directories are synced in the order of a set.
+    story[4:6] = sorted(story[4:6])
+    return story
