@@ -29,8 +29,9 @@ $(BIN)/.made: pyproject.toml svtree/registry.py packaging/hatch_build.py
 	  { echo 'svtree: fatal: pip could not install the requirements of pyproject.toml into $(VENV)' >&2; exit 1; }
 	@touch $@
 
+# exec, so that make waits on Ctrl-C for the tree to go down rather than for a shell.
 run: $(BIN)/.made
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/svtree demo $(if $(ONCE),--once) demo
+	@exec env PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/svtree demo $(if $(ONCE),--once) demo
 
 test: $(BIN)/.made tools lint
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(PYTEST_FLAGS)
