@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from svtree.formats import cdb, status, watchfile
+from svtree.formats.rulekeys import NETWORKS
 from svtree.formats.status import Status, StatusError
 from svtree.supervision import ask, report
 from svtree.system import atomic
@@ -166,7 +167,7 @@ def _compiled(path: Path, file: str, target: str) -> Rules:
     where = os.fsencode(path / target)
     try:
         made = os.stat(where).st_mtime
-        count = sum(1 for _ in cdb.Reader(atomic.read(where, RULES_LIMIT)))
+        count = sum(key != NETWORKS for key, _ in cdb.Reader(atomic.read(where, RULES_LIMIT)))
     except FileNotFoundError:
         return Rules(file, target, None, None, f"{target}: not compiled yet")
     except (OSError, cdb.CdbError) as error:

@@ -6,21 +6,30 @@ colon, say nothing; spaces and tabs at the end of a line do not count, all other
 "@" may have one number replaced by a range, `1.2.3-7.`: a rule for each.
 
 In the cdb an address is a key, and its data are fields that end with NUL: "D" to deny, "+VARIABLE=VALUE" to set.
+
+Beyond ucspi-tcp 0.88 an ADDRESS may be a network with its length, or an IPv6 address or network, alone or in brackets.
+The original ends the address at the first colon of a line. Where "allow" or "deny" follows that, so it is here, and the
+line means what it always did. Where not, the original has no rule, and here the address ends at the colon before the
+first `allow` or `deny`: no IPv6 address contains those letters, so there is one way to read a line.
 """
 
 from __future__ import annotations
 
+from svtree.formats.networks import V6
 from svtree.formats.record import record
+from svtree.formats.rulekeys import NETWORKS, Unclear, candidates, is_ipv6, keys, lengths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
+
+    from svtree.formats.rulekeys import Get, Lengths
 
 ALLOW = b"allow"
 DENY = b"deny"
 BLANK = b" \t"
-# scan_ulong counts in an unsigned long.
-LONG = 1 << 64
+# What an IPv6 address, or a network, may be written with.
+ADDRESS = b"0123456789abcdefABCDEF:./[]"
 # Lines that are read at one go if they are all plain.
 BATCH = 512
 
@@ -55,25 +64,21 @@ class RulesError(Exception):
         self.reason = reason
 
 
-class _Unclear(Exception):  # noqa: N818 - becomes a RulesError where the line is known
-    """Why a part of a line makes no sense."""
-
-
 DEFAULT = Decision(None, False, ())
 
 
 def parse(text: bytes) -> Iterator[Rule]:
     """The rules in a file, in order; RulesError at the first line that is none."""
     for number, whole in enumerate(text.split(b"\n"), 1):
-        split = _split(whole)
-        if split is None:
-            continue
-        address, told = split
         try:
+            split = _split(whole)
+            if split is None:
+                continue
+            address, told = split
             data = _data(told)
             # The range is looked at for its errors; the rule keeps it as it was written.
-            next(_keys(address), None)
-        except _Unclear as error:
+            next(keys(address), None)
+        except Unclear as error:
             raise RulesError(number, whole.rstrip(BLANK), str(error)) from None
         decision = decode(None, data)
         yield Rule(number, address, DENY if decision.deny else ALLOW, decision.environ)
@@ -85,42 +90,23 @@ def records(text: bytes) -> Iterator[tuple[bytes, bytes]]:
     Made for long files: what a rule tells is worked out once for all rules that tell the same.
     """
     known: dict[bytes, bytes] = {}
+    seen: set[tuple[int, int]] = set()
     lines = text.split(b"\n")
     for start in range(0, len(lines), BATCH):
         batch = lines[start : start + BATCH]
-        yield from _known_records(batch, known) or _records(batch, start + 1, known)
-
-
-def candidates(ip: bytes, host: bytes | None = None, info: bytes | None = None) -> Iterator[bytes]:
-    """The addresses that are looked for, best first, for a client with this IP, host name and ident answer.
-
-    None is what is not known; an empty name is a name.
-    """
-    if info is not None:
-        yield info + b"@" + ip
-        if host is not None:
-            yield info + b"@=" + host
-    yield ip
-    if host is not None:
-        yield b"=" + host
-    end = len(ip)
-    while (dot := ip.rfind(b".", 0, end)) >= 0:
-        yield ip[: dot + 1]
-        end = dot
-    if host is not None:
-        dot = host.find(b".")
-        while dot >= 0:
-            yield b"=" + host[dot:]
-            dot = host.find(b".", dot + 1)
-        yield b"="
-    yield b""
+        yield from _known_records(batch, known) or _records(batch, start + 1, known, seen)
+    if seen:
+        yield NETWORKS, b" ".join([b"%d/%d" % (6 if bits == V6 else 4, length) for bits, length in sorted(seen)])
 
 
 def decide(
-    get: Callable[[bytes], bytes | None], ip: bytes, host: bytes | None = None, info: bytes | None = None
+    get: Get, ip: bytes, host: bytes | None = None, info: bytes | None = None, there: Lengths | None = None
 ) -> Decision:
-    """What the first rule that matches says; `get` is that of a cdb, and what it raises is not caught."""
-    for name in candidates(ip, host, info):
+    """What the first rule that matches says to an IPv4 or IPv6 address.
+
+    `get` is that of a cdb; what it raises is not caught. `there` is lengths(get), where that is known already.
+    """
+    for name in candidates(ip, host, info, lengths(get) if there is None else there):
         data = get(name)
         if data is not None:
             return decode(name, data)
@@ -151,7 +137,7 @@ def _known_records(lines: list[bytes], known: dict[bytes, bytes]) -> list[tuple[
     parts = [line.partition(b":") for line in lines]
     addresses = [address for address, _, _ in parts]
     written = b"".join(addresses)
-    if b"-" in written or b"#" in written:
+    if b"-" in written or b"#" in written or b"/" in written:
         return None
     try:
         return list(zip(addresses, [known[told] for _, _, told in parts], strict=True))
@@ -159,20 +145,27 @@ def _known_records(lines: list[bytes], known: dict[bytes, bytes]) -> list[tuple[
         return None
 
 
-def _records(lines: list[bytes], first: int, known: dict[bytes, bytes]) -> Iterator[tuple[bytes, bytes]]:
-    """The records of any lines, of which the first has the number `first`; what they tell is known afterwards."""
+def _records(
+    lines: list[bytes], first: int, known: dict[bytes, bytes], seen: set[tuple[int, int]]
+) -> Iterator[tuple[bytes, bytes]]:
+    """The records of any lines, of which the first has the number `first`; what they tell is known afterwards.
+
+    The networks that have a key of their own are added to `seen`, each as its bits and length.
+    """
     for number, whole in enumerate(lines, first):
-        split = _split(whole)
-        if split is None:
-            continue
-        address, told = split
         try:
+            split = _split(whole)
+            if split is None:
+                continue
+            address, told = split
             data = known.get(told)
             if data is None:
                 data = known[told] = _data(told)
-            for key in _keys(address):
+            for key, network in keys(address):
+                if network is not None:
+                    seen.add((network.bits, network.length))
                 yield key, data
-        except _Unclear as error:
+        except Unclear as error:
             raise RulesError(number, whole.rstrip(BLANK), str(error)) from None
 
 
@@ -180,8 +173,21 @@ def _split(whole: bytes) -> tuple[bytes, bytes] | None:
     """The address of a line and what it tells; None for a line that says nothing."""
     if whole[:1] == b"#":
         return None
-    address, colon, told = whole.rstrip(BLANK).partition(b":")
-    return (address, told) if colon else None
+    line = whole.rstrip(BLANK)
+    address, colon, told = line.partition(b":")
+    if not colon:
+        return None
+    if told.startswith((ALLOW, DENY)):
+        return address, told
+    end = min([at for at in (line.find(b":" + action) for action in (ALLOW, DENY)) if at >= 0], default=-1)
+    if end < 0:
+        return address, told
+    longer = line[:end]
+    if longer.rpartition(b"@")[2].strip(ADDRESS):
+        return address, told
+    if not is_ipv6(longer):
+        raise Unclear("an IPv6 address that is none")
+    return longer, line[end + 1 :]
 
 
 def _data(told: bytes) -> bytes:
@@ -191,45 +197,19 @@ def _data(told: bytes) -> bytes:
     elif told.startswith(ALLOW):
         fields, at = [], len(ALLOW)
     else:
-        raise _Unclear("neither allow nor deny after the colon")
+        raise Unclear("neither allow nor deny after the colon")
     while at < len(told):
         if told[at : at + 1] != b",":
-            raise _Unclear("a comma is missing")
+            raise Unclear("a comma is missing")
         equals = told.find(b"=", at)
         if equals < 0:
-            raise _Unclear("a variable without =")
+            raise Unclear("a variable without =")
         quote = told[equals + 1 : equals + 2]
         if not quote:
-            raise _Unclear("a variable without value")
+            raise Unclear("a variable without value")
         close = told.find(quote, equals + 2)
         if close < 0:
-            raise _Unclear("missing closing quote")
+            raise Unclear("missing closing quote")
         fields.append(b"+" + told[at + 1 : equals + 1] + told[equals + 2 : close])
         at = close + 1
     return b"".join([field + b"\0" for field in fields])
-
-
-def _keys(address: bytes) -> Iterator[bytes]:
-    """The keys of an address: itself, or one for each number of its range."""
-    dash = address.find(b"-")
-    if dash < 0 or b"=" in address or b"@" in address:
-        yield address
-        return
-    left = address.rfind(b".", 0, dash) + 1
-    right = address.find(b".", dash + 1)
-    if right < 0:
-        right = len(address)
-    first = _bound(address[left:dash])
-    last = min(_bound(address[dash + 1 : right]), 255)
-    for number in range(first, last + 1):
-        yield b"%s%d%s" % (address[:left], number, address[right:])
-
-
-def _bound(text: bytes) -> int:
-    """One end of a range as scan_ulong reads it: nothing is 0, a NUL ends it, and it counts modulo 2^64."""
-    value = 0
-    for byte in text.partition(b"\0")[0]:
-        if not 48 <= byte <= 57:
-            raise _Unclear("a range that is not of numbers")
-        value = (value * 10 + byte - 48) % LONG
-    return value

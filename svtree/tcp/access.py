@@ -12,6 +12,7 @@ import os
 
 from svtree.formats import rules
 from svtree.formats.cdb import HEADER, CdbError, Reader
+from svtree.formats.rulekeys import NO_LENGTHS, lengths
 from svtree.system.errors import REASONS, reason
 from svtree.system.mapped import Mapped
 
@@ -45,11 +46,12 @@ class Access:
         self._info_known = info_known
         self._file: Mapped | None = None
         self._reader: Reader | None = None
+        self._lengths = NO_LENGTHS
         self._answers: dict[bytes, Decision] = {}
         self._wants_names = False
 
     def by_address(self, ip: bytes) -> Decision | None:
-        """What the rules say to an address, None where they want names too.
+        """What the rules say to an IPv4 or IPv6 address, None where they want names too.
 
         Raises AccessError where the rules cannot be read; the connection is not to be served then.
         """
@@ -62,7 +64,7 @@ class Access:
             return None
         answer = self._answers.get(ip)
         if answer is None:
-            answer = self._ask(self._reader, self._path, ip, None, None)
+            answer = self._ask(self._reader, self._path, (ip, None, None))
             if len(self._answers) >= KEPT:
                 self._answers.clear()
             self._answers[ip] = answer
@@ -75,7 +77,7 @@ class Access:
         self._refresh(self._path)
         if self._reader is None:
             return rules.DEFAULT
-        return self._ask(self._reader, self._path, ip, host, info)
+        return self._ask(self._reader, self._path, (ip, host, info))
 
     def _refresh(self, path: bytes) -> None:
         """Have the reader of the file that is at the path now; none where it is missing and that is allowed."""
@@ -85,6 +87,7 @@ class Access:
         try:
             self._file = Mapped(path)
             self._reader = Reader(self._file.data)
+            self._lengths = lengths(self._reader.get)
             self._wants_names = (self._host_known and _has_keys(self._file, self._reader, b"\0=", b"=")) or (
                 self._info_known and _has_keys(self._file, self._reader, b"@", b"@")
             )
@@ -106,10 +109,9 @@ class Access:
         self._answers.clear()
         self._wants_names = False
 
-    @staticmethod
-    def _ask(reader: Reader, path: bytes, ip: bytes, host: bytes | None, info: bytes | None) -> Decision:
+    def _ask(self, reader: Reader, path: bytes, client: tuple[bytes, bytes | None, bytes | None]) -> Decision:
         try:
-            return rules.decide(reader.get, ip, host, info)
+            return rules.decide(reader.get, *client, self._lengths)
         except CdbError as error:
             raise _unreadable(path, errno.EPROTO) from error
 

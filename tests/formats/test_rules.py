@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from svtree.formats import cdb
+from svtree.formats.rulekeys import candidates
 from svtree.formats.rules import (
     ALLOW,
     BATCH,
@@ -15,7 +16,6 @@ from svtree.formats.rules import (
     Decision,
     Rule,
     RulesError,
-    candidates,
     decide,
     decode,
     fields,
@@ -94,7 +94,8 @@ def test_what_stands_after_the_colon_becomes_fields(told: bytes, expected: bytes
     ("line", "why"),
     [
         (b"a:", "neither allow nor deny"),
-        (b"::1:allow", "neither allow nor deny"),
+        (b"::::1:allow", "an IPv6 address that is none"),
+        (b"::1:alow", "neither allow nor deny"),
         (b"a: allow", "neither allow nor deny"),
         (b"a:denyx", "a comma is missing"),
         (b'a:allow,A="b"c', "a comma is missing"),

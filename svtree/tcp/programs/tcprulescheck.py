@@ -1,12 +1,13 @@
 """tcprulescheck: show what compiled rules do with the client described by TCPREMOTEIP, TCPREMOTEHOST, TCPREMOTEINFO.
 
-Follows tcprulescheck(1) of ucspi-tcp 0.88.
+Follows tcprulescheck(1) of ucspi-tcp 0.88. Beyond it, the client may have an IPv6 address, in any of its forms.
 """
 
 from __future__ import annotations
 
 from svtree.formats.cdb import CdbError, Reader
-from svtree.formats.rules import candidates, fields
+from svtree.formats.rulekeys import candidates, lengths
+from svtree.formats.rules import fields
 from svtree.program import Fatal, UsageError
 from svtree.system.errors import reason
 from svtree.system.mapped import Mapped
@@ -38,7 +39,7 @@ def main(argv: Sequence[bytes], environ: Environ) -> int:
 
 def _answer(path: bytes, ip: bytes, host: bytes | None, info: bytes | None) -> bytes:
     reader = Reader(Mapped(path).data)
-    for name in candidates(ip, host, info):
+    for name in candidates(ip, host, info, lengths(reader.get)):
         data = reader.get(name)
         if data is not None:
             return b"rule " + name + b":\n" + _meaning(data)

@@ -1,0 +1,183 @@
+"""The keys under which rules stand in a cdb: those an address of a rule has, and those a client is looked for under.
+
+The keys of ucspi-tcp 0.88 are the addresses of rules as written, with ranges resolved. Beyond it there are networks and
+IPv6 networks. IPv4 networks of 32, 24, 16 and 8 bits have the keys that a classic address or prefix has, so that old
+readers know them. Every other network has its text in normal form as a key, `10.64.0.0/10`, `2001:db8::/32`, which old
+readers never look for. Which lengths there are is said by the record NETWORKS, so that no others are looked for.
+
+A client is looked for under its address first, then under its name, then under the networks it is in, longest first,
+then under the ends of its name. An IPv4 client that came by IPv6 (::ffff:192.0.2.1) is an IPv4 client.
+"""
+
+from __future__ import annotations
+
+from svtree.formats import networks
+from svtree.formats.networks import V4, V6, Network
+from svtree.formats.record import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import TypeAlias
+
+    Get: TypeAlias = Callable[[bytes], bytes | None]
+
+# The key that has the lengths of networks as its data: "4/10 4/25 6/32". No address of a rule can be it.
+NETWORKS = b":/"
+# The lengths of IPv4 networks that are prefixes ending with a dot, and how many numbers those have.
+CLASSIC = {24: 3, 16: 2, 8: 1}
+# scan_ulong counts in an unsigned long.
+LONG = 1 << 64
+
+
+@record
+class Lengths:
+    """The lengths of networks that rules are kept under, longest first.
+
+    Where there are any of IPv4, those of the classic prefixes are among them.
+    """
+
+    v4: tuple[int, ...]
+    v6: tuple[int, ...]
+
+
+NO_LENGTHS = Lengths((), ())
+
+
+class Unclear(Exception):  # noqa: N818 - becomes a RulesError where the line is known
+    """Why a part of a line makes no sense."""
+
+
+def lengths(get: Get) -> Lengths:
+    """The lengths of networks in a cdb, whose `get` this is."""
+    data = get(NETWORKS)
+    if data is None:
+        return NO_LENGTHS
+    found = data.split(b" ")
+    v4 = _lengths(found, b"4/", V4)
+    return Lengths(_longest_first(v4 | set(CLASSIC) if v4 else v4), _longest_first(_lengths(found, b"6/", V6)))
+
+
+def candidates(
+    ip: bytes, host: bytes | None = None, info: bytes | None = None, there: Lengths = NO_LENGTHS
+) -> Iterator[bytes]:
+    """The keys that are looked for, best first, for a client with this IP, host name and ident answer.
+
+    None is what is not known; an empty name is a name. `there` are the lengths of networks that there are rules for.
+    An IPv6 address may be in any form and have a zone (%eth0), which does not count.
+    """
+    if b":" in ip:
+        found = networks.parse(ip.partition(b"%")[0])
+        if found is not None:
+            ip = networks.to_text(*found)
+    if info is not None:
+        yield info + b"@" + ip
+        if host is not None:
+            yield info + b"@=" + host
+    yield ip
+    if host is not None:
+        yield b"=" + host
+    yield from _networks(ip, there)
+    if host is not None:
+        dot = host.find(b".")
+        while dot >= 0:
+            yield b"=" + host[dot:]
+            dot = host.find(b".", dot + 1)
+        yield b"="
+    yield b""
+
+
+def keys(address: bytes) -> Iterator[tuple[bytes, Network | None]]:
+    """The keys of an address: itself, or one for each number of its range; Unclear where that is none.
+
+    With each the network, if it is one whose length is to be in the record NETWORKS.
+    """
+    dash = address.find(b"-")
+    if b":" in address:
+        info, at, ip = address.rpartition(b"@")
+        key, network = _network_key(ip)
+        yield info + at + key, network
+    elif b"=" in address or b"@" in address:
+        yield address, None
+    elif dash < 0:
+        yield _network_key(address) if b"/" in address else (address, None)
+    else:
+        left = address.rfind(b".", 0, dash) + 1
+        right = address.find(b".", dash + 1)
+        if right < 0:
+            right = len(address)
+        first = _bound(address[left:dash])
+        last = min(_bound(address[dash + 1 : right]), 255)
+        for number in range(first, last + 1):
+            key = b"%s%d%s" % (address[:left], number, address[right:])
+            yield _network_key(key) if b"/" in key else (key, None)
+
+
+def is_ipv6(address: bytes) -> bool:
+    """Whether a rule may be for this address, which contains a colon; a user's address has no length."""
+    _, user, ip = address.rpartition(b"@")
+    found = networks.parse_network(ip)
+    return found is not None and not (user and b"/" in ip)
+
+
+def _network_key(address: bytes) -> tuple[bytes, Network | None]:
+    """The key of an address or network in any form, and the network if it is one with a key of its own.
+
+    What is neither is its own key, which is never looked for: so it is in the original.
+    """
+    found = networks.parse_network(address)
+    if found is None:
+        return address, None
+    network, _ = found
+    numbers = CLASSIC.get(network.length) if network.bits == V4 else None
+    if numbers is not None:
+        return _prefix(networks.format_v4(network.number), numbers), None
+    return network.text, None if network.length == network.bits else network
+
+
+def _networks(ip: bytes, there: Lengths) -> Iterator[bytes]:
+    """The keys of all networks that an address is in, longest first: those of these lengths, and classic prefixes."""
+    if b":" in ip:
+        number = networks.parse_v6(ip) if there.v6 else None
+        if number is not None:
+            for length in there.v6:
+                yield Network(V6, networks.mask(V6, number, length), length).text
+        return
+    number = networks.parse_v4(ip) if there.v4 else None
+    if number is None:
+        end = len(ip)
+        while (dot := ip.rfind(b".", 0, end)) >= 0:
+            yield ip[: dot + 1]
+            end = dot
+        return
+    for length in there.v4:
+        numbers = CLASSIC.get(length)
+        if numbers is not None:
+            yield _prefix(ip, numbers)
+        else:
+            yield Network(V4, networks.mask(V4, number, length), length).text
+
+
+def _prefix(ip: bytes, numbers: int) -> bytes:
+    """The first one, two or three numbers of a dotted quad, and the dot after them."""
+    return ip.rsplit(b".", 4 - numbers)[0] + b"."
+
+
+def _lengths(found: list[bytes], kind: bytes, bits: int) -> set[int]:
+    """The lengths of one kind of networks; what makes no sense (another version's, or damage) is left out."""
+    numbers = (networks.LENGTHS.get(each[2:]) for each in found if each[:2] == kind)
+    return {each for each in numbers if each is not None and each < bits}
+
+
+def _longest_first(numbers: set[int]) -> tuple[int, ...]:
+    return tuple(sorted(numbers, reverse=True))
+
+
+def _bound(text: bytes) -> int:
+    """One end of a range as scan_ulong reads it: nothing is 0, a NUL ends it, and it counts modulo 2^64."""
+    value = 0
+    for byte in text.partition(b"\0")[0]:
+        if not 48 <= byte <= 57:
+            raise Unclear("a range that is not of numbers")
+        value = (value * 10 + byte - 48) % LONG
+    return value
