@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 # No service is started twice within this many seconds (daemontools).
 GAP: Final = 1.0
+# A restart because a watched file has changed waives that second: so often at once, and again each so many seconds.
+WAIVERS: Final = 5
+WAIVED_EACH: Final = 2.0
 # A run that fails before this many seconds counts towards the back-off; one that lasts longer clears the count.
 STEADY: Final = 10.0
 # So many failures in a row cost no more than GAP; each one after that doubles the pause, up to the bound (seconds).
@@ -61,6 +64,7 @@ class Event(Enum):
     KILL = "k"
     PAUSE = "p"
     CONTINUE = "c"
+    RENEW = "a file it watches has changed"
     DUE = "the pause is over"
     ENDED = "the process has ended, well or as it was told, or nobody knows how"
     FAILED = "the process has failed"
@@ -77,6 +81,7 @@ class Action(Enum):
 
     ARM_START = "start the pause"
     DISARM_START = "end the pause"
+    WAIVE = "let the next start come at once"
     START = "start run"
     FINISH = "start finish if there is one"
     ASK = "send TERM (down-signal)"
@@ -134,6 +139,7 @@ TABLE: Final[Mapping[State, Row]] = {
         Event.DOWN: (State.DOWN, (Action.DISARM_START, Action.GIVE_BACK)),
         Event.ONCE: (State.WAITING_ONCE, (Action.FORGIVE, Action.ARM_START)),
         Event.EXIT: (State.GONE, (Action.DISARM_START, Action.FORGET)),
+        Event.RENEW: (State.WAITING, (Action.WAIVE, Action.FORGIVE, Action.ARM_START)),
         Event.DUE: (State.UP, (Action.START,)),
     },
     State.WAITING_ONCE: {
@@ -150,6 +156,7 @@ TABLE: Final[Mapping[State, Row]] = {
             Event.DOWN: (State.STOPPING, _TOLD),
             Event.ONCE: (State.ONCE, ()),
             Event.EXIT: (State.LEAVING, ()),
+            Event.RENEW: (State.UP, (Action.WAIVE, Action.TERM)),
             Event.ENDED: (State.FINISHING, (Action.FINISH,)),
             Event.FAILED: (State.FINISHING, (Action.COUNT, Action.FINISH)),
         },
@@ -160,6 +167,7 @@ TABLE: Final[Mapping[State, Row]] = {
             Event.UP: (State.UP, (Action.FORGIVE,)),
             Event.DOWN: (State.STOPPING, _TOLD),
             Event.EXIT: (State.LEAVING, ()),
+            Event.RENEW: (State.ONCE, (Action.TERM,)),
             Event.ENDED: (State.FINISHING_DOWN, (Action.FINISH,)),
             Event.FAILED: (State.FINISHING_DOWN, (Action.FINISH,)),
         },
@@ -181,6 +189,7 @@ TABLE: Final[Mapping[State, Row]] = {
             Event.DOWN: (State.STOPPING, _TOLD),
             Event.ONCE: (State.STOPPING, ()),
             Event.EXIT: (State.LEAVING_DOWN, ()),
+            Event.RENEW: (State.RESTARTING, (Action.WAIVE,)),
             Event.LATE: (State.RESTARTING, (Action.KILL,)),
             Event.ENDED: (State.FINISHING, (Action.DISARM_KILL, Action.FINISH)),
             Event.FAILED: (State.FINISHING, (Action.DISARM_KILL, Action.FINISH)),
@@ -210,6 +219,7 @@ TABLE: Final[Mapping[State, Row]] = {
             Event.DOWN: (State.FINISHING_DOWN, (Action.ARM_KILL,)),
             Event.ONCE: (State.FINISHING_ONCE, (Action.FORGIVE,)),
             Event.EXIT: (State.FINISHING_LAST, ()),
+            Event.RENEW: (State.FINISHING, (Action.WAIVE,)),
             Event.ENDED: (State.WAITING, (Action.ARM_START,)),
             Event.FAILED: (State.WAITING, (Action.ARM_START,)),
         },
@@ -265,7 +275,7 @@ FINISHING: Final = frozenset(state for state, row in TABLE.items() if Event.KILL
 class Lifecycle:
     """One service's place in the table, and what its rules of time must remember. Times are monotonic seconds."""
 
-    __slots__ = ("failures", "paused", "ready", "started", "state", "term_sent", "want")
+    __slots__ = ("credit", "failures", "paused", "ready", "spent", "started", "state", "term_sent", "waived", "want")
 
     def __init__(self) -> None:
         """A service that nobody has looked at yet."""
@@ -276,6 +286,9 @@ class Lifecycle:
         self.ready = False
         self.failures = 0
         self.started = float("-inf")
+        self.waived = False
+        self.credit = float(WAIVERS)
+        self.spent = 0.0
 
     def step(self, event: Event, now: float) -> tuple[Action, ...]:
         """Go on to the next state; return what to do, in order. An event without a cell changes nothing."""
@@ -294,8 +307,8 @@ class Lifecycle:
         return actions
 
     def wait(self, now: float) -> float:
-        """Seconds until run may be started: what is left of the one second, or the back-off."""
-        return max(0.0, self.started + GAP - now, self.backoff())
+        """Seconds until run may be started: what is left of the one second, unless it is waived, or the back-off."""
+        return max(0.0, 0.0 if self.waived else self.started + GAP - now, self.backoff())
 
     def backoff(self) -> float:
         """The pause in seconds that its failures have earned the service; 0 while they are forgiven."""
@@ -308,7 +321,7 @@ class Lifecycle:
     def _note(self, action: Action, now: float) -> None:
         if action is Action.START:
             self.started = now
-            self.paused = self.term_sent = self.ready = False
+            self.paused = self.term_sent = self.ready = self.waived = False
         elif action is Action.FINISH:
             self.paused = self.term_sent = False
         elif action in (Action.ASK, Action.TERM):
@@ -323,6 +336,16 @@ class Lifecycle:
             self.failures = 0
         elif action is Action.NOTE_READY:
             self.ready = True
+        elif action is Action.WAIVE:
+            self._waive(now)
+
+    def _waive(self, now: float) -> None:
+        """Within bounds: a service that writes into a file it watches must not become a loop."""
+        self.credit = min(float(WAIVERS), self.credit + (now - self.spent) / WAIVED_EACH)
+        self.spent = now
+        if self.credit >= 1 and not self.waived:
+            self.credit -= 1
+            self.waived = True
 
 
 def render() -> str:
@@ -333,9 +356,12 @@ def render() -> str:
         "Printed from `svtree/supervision/lifecycle.py`; a test compares. An event that a state does not list changes",
         "nothing there.",
         "",
-        f"Between two starts lies at least {GAP:g} second. A run that fails within {STEADY:g} seconds is counted; from",
-        f"the {FORGIVEN + 1}th in a row on, the pause is 2, 4, 8 ... seconds, at most {BOUND:g}. A run that lasts",
-        "longer, or `svc -u`, clears the count. A run that was sent TERM does not count.",
+        f"Between two starts lies at least {GAP:g} second; but a restart because a watched file has changed comes at",
+        f"once, {WAIVERS} times in a row and then every {WAIVED_EACH:g} seconds.",
+        "",
+        f"A run that fails within {STEADY:g} seconds is counted; from the {FORGIVEN + 1}th in a row on, the pause is",
+        f"2, 4, 8 ... seconds, at most {BOUND:g}. A run that lasts longer, or `svc -u`, clears the count. A run that",
+        "was sent TERM does not count.",
     ]
     for state, row in TABLE.items():
         lines += ["", f"## {state.name}", "", f"{state.value[:1].upper()}{state.value[1:]}.", ""]

@@ -137,8 +137,8 @@ class Service:
             self.runner.send(SIGNALS[letter])
 
     def restart(self) -> None:
-        """End the process so that it is started again; one that waits to be started is started as soon as may be."""
-        self.feed(Event.UP if self.machine.state is State.WAITING else Event.TERM)
+        """End the process so that it is started again at once, because what it is made of has changed."""
+        self.feed(Event.RENEW)
 
     def take_down(self) -> None:
         """End the service and its supervision, by KILL if need be."""
@@ -337,6 +337,7 @@ class Service:
     PERFORM: ClassVar[Mapping[Action, Callable[[Service], None]]] = {
         Action.ARM_START: _arm_start,
         Action.DISARM_START: _disarm_start,
+        Action.WAIVE: _nothing,
         Action.START: _start,
         Action.FINISH: _finish,
         Action.ASK: _ask,

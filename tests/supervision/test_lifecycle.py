@@ -17,6 +17,7 @@ from svtree.supervision.lifecycle import (
     RUNNING,
     STEADY,
     TABLE,
+    WAIVERS,
     Action,
     Event,
     Lifecycle,
@@ -90,6 +91,34 @@ def test_a_service_that_ends_is_started_again_after_finish() -> None:
 def test_a_service_that_ran_for_less_than_a_second_waits_out_the_second() -> None:
     life = started(Event.ENDED, Event.ENDED, now=0.25)
     assert life.wait(0.25) == GAP - 0.25
+
+
+def test_a_changed_file_restarts_a_service_at_once_but_not_for_ever() -> None:
+    life = started(Event.ENDED, Event.ENDED, Event.DUE, now=0.25)
+    waits = []
+    for number in range(WAIVERS + 2):
+        now = 1.0 + number / 10
+        assert life.step(Event.RENEW, now)[-1] is Action.TERM
+        for event in (Event.ENDED, Event.ENDED):
+            life.step(event, now)
+        waits.append(life.wait(now))
+        life.step(Event.DUE, now)
+    assert waits[:WAIVERS] == [0.0] * WAIVERS
+    assert waits[-1] > 0
+    assert life.step(Event.RENEW, 100.0)[0] is Action.WAIVE
+    for event in (Event.ENDED, Event.ENDED):
+        life.step(event, 100.0)
+    assert life.wait(100.0) == 0.0
+
+
+def test_a_changed_file_ends_the_back_off_and_starts_nothing_that_is_down() -> None:
+    life, now = failing(9)
+    assert life.wait(now) > GAP
+    life.step(Event.RENEW, now)
+    assert life.wait(now) == 0.0
+    life = started(Event.DOWN, Event.ENDED, Event.ENDED)
+    assert life.state is State.DOWN
+    assert life.step(Event.RENEW, 5.0) == ()
 
 
 def test_a_service_run_once_stays_down_after_its_end() -> None:
