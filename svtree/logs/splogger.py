@@ -185,10 +185,10 @@ class Forwarder:
         self._ending()
         while True:
             try:
-                if not self._sender.is_open:
-                    self._sender.open()
                 if self._sender.settled():
                     return True
+                if not self._sender.is_open:
+                    self._sender.open()
             except OSError:
                 # Tried again below.
                 pass

@@ -214,6 +214,12 @@ def test_who_gives_up_says_so(folder: Path, processes: Processes) -> None:
     assert logger.stderr.read().endswith(b"splogger: warning: giving up: lines are lost\n")
 
 
+@pytest.mark.parametrize("name", ["splogger", "multilog ./main"])
+def test_a_closed_standard_input_is_at_its_end(folder: Path, name: str) -> None:
+    result = run(["sh", "-c", f"exec {name} <&-"], cwd=folder, env={"SVTREE_SYSLOG": "unix:log"})
+    assert (result.code, result.err) == (0, b"")
+
+
 def test_a_destination_that_makes_no_sense_is_refused() -> None:
     result = run([ours("splogger")], env={"SVTREE_SYSLOG": "carrier pigeon"})
     assert (result.code, result.err) == (100, b"splogger: fatal: SVTREE_SYSLOG makes no sense: carrier pigeon\n")

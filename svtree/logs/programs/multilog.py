@@ -6,6 +6,7 @@ import os
 
 from svtree.formats import logscript
 from svtree.logs.logger import Logger
+from svtree.system.descriptors import ensure_standard
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ USAGE = (
 
 def main(argv: Sequence[bytes], environ: Environ) -> int:
     """Log standard input as the script argv[1:] says."""
+    ensure_standard()
     os.umask(0o022)
     logger = Logger(logscript.parse(argv[1:]), environ)
     try:

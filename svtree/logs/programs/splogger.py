@@ -6,6 +6,7 @@ from svtree.formats import syslog
 from svtree.logs.destinations import sender
 from svtree.logs.splogger import Forwarder, intake
 from svtree.program import PERMANENT, Fatal, number
+from svtree.system.descriptors import ensure_standard
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ MOST_FACILITY = 127
 
 def main(argv: Sequence[bytes], environ: Environ) -> int:
     """Send standard input, line by line, to the syslog in $SVTREE_SYSLOG, under the tag argv[1], facility argv[2]."""
+    ensure_standard()
     try:
         where = syslog.destination(environ.get(b"SVTREE_SYSLOG", b""))
     except syslog.DestinationError as error:

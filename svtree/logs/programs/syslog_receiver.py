@@ -5,6 +5,7 @@ from __future__ import annotations
 from svtree.formats import syslog
 from svtree.logs.receiver import Receiver
 from svtree.program import UsageError, options
+from svtree.system.descriptors import ensure_standard
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ DEFAULT_MODE = 0o666
 
 def main(argv: Sequence[bytes], environ: Environ) -> int:
     """Write every message that comes to the socket to standard output, a line each, until TERM."""
+    ensure_standard()
     letters, rest = options(argv, "m:", USAGE)
     mode = DEFAULT_MODE
     for _, value in letters:
