@@ -6,6 +6,8 @@ it open for reading alone, so that it sees the end of its input when everybody e
 it for reading and writing in between, so that nobody sees an end while another is started anew.
 
 Each start gets an open of its own: a service that makes its standard output non-blocking does so for itself alone.
+That open goes through our hold, not through the service's directory, which may be closed when the logger of a service
+that is gone is started to read what it left.
 """
 
 from __future__ import annotations
@@ -20,22 +22,21 @@ NAME = b"supervise/logpipe"
 class LogPipe:
     """The supervisor's hold on the FIFO below `base`, the path of a service directory with its final slash."""
 
-    __slots__ = ("_held", "_path")
+    __slots__ = ("_held",)
 
     def __init__(self, base: bytes) -> None:
         """Make it if need be and hold it; OSError."""
-        self._path = base + NAME
-        fifo.make(self._path)
-        self._held = fifo.hold(self._path)
+        fifo.make(base + NAME)
+        self._held = fifo.hold(base + NAME)
 
     def for_service(self) -> int:
         """A descriptor to be the service's standard output, to be closed once it has been started."""
-        return os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
+        return self._open(os.O_RDWR)
 
     def for_logger(self) -> int:
         """A descriptor to be the logger's standard input, to be closed once it has been started."""
         # We hold it for writing, so this open does not wait.
-        return os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        return self._open(os.O_RDONLY)
 
     def unread(self) -> int:
         """How many bytes no logger has read yet."""
@@ -46,3 +47,6 @@ class LogPipe:
         if self._held >= 0:
             os.close(self._held)
             self._held = -1
+
+    def _open(self, how: int) -> int:
+        return os.open(b"/proc/self/fd/%d" % self._held, how | os.O_CLOEXEC)

@@ -71,6 +71,13 @@ class Pair:
             return False
         return changed == self._changed
 
+    def goes_last(self) -> bool:
+        """Whether the others are to be gone before this one is taken down: it has the file `last`."""
+        try:
+            return self.service is not None and self.service.place.has(b"last")
+        except OSError:
+            return False
+
     def let_go(self) -> None:
         """Hold the pipe no longer."""
         if self._pipe is not None:

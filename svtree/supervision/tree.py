@@ -46,6 +46,8 @@ class Tree:
         self._said: dict[bytes, bytes] = {}
         self._over: Callable[[], None] | None = None
         self._stage = ""
+        self._wave: list[Pair] = []
+        self._later: list[Pair] = []
         self._marks: list[bytes] = []
         self._sessions: set[int] = set()
 
@@ -92,16 +94,16 @@ class Tree:
         return next((pair for pair in self.pairs.values() if pair.path == directory), None)
 
     def take_down(self, over: Callable[[], None]) -> None:
-        """End everything, in order: services, what is left of them, loggers. Then `over` is called, once."""
+        """End everything, in order: services, what is left of them, loggers. Then `over` is called, once.
+
+        Services with a file `last`, whom the loggers of the others may be talking to, come after all that.
+        """
         if self._over is not None:
             return
         self._over = over
-        self._stage = "services"
-        self._marks = [pair.mark for pair in self.pairs.values() if pair.mark]
-        self._sessions = {each.runner.pid for each in self._all("service") if each.runner.pid}
-        for service in self._all("service"):
-            service.take_down()
-        self._advance()
+        pairs = list(self.pairs.values())
+        self._later = [pair for pair in pairs if pair.goes_last()]
+        self._end_services([pair for pair in pairs if pair not in self._later])
 
     def close(self) -> None:
         """Give up everything as it is."""
@@ -137,8 +139,18 @@ class Tree:
                 del self.pairs[key]
                 self._left(pair.path)
 
+    def _end_services(self, wave: list[Pair]) -> None:
+        self._wave = wave
+        self._stage = "services"
+        self._marks = [pair.mark for pair in wave if pair.mark]
+        services = self._all("service")
+        self._sessions = {each.runner.pid for each in services if each.runner.pid}
+        for service in services:
+            service.take_down()
+        self._advance()
+
     def _all(self, which: str) -> list[Service]:
-        found = (getattr(pair, which) for pair in self.pairs.values())
+        found = (getattr(pair, which) for pair in self._wave)
         return [each for each in found if each is not None]
 
     def _advance(self) -> None:
@@ -147,6 +159,10 @@ class Tree:
             self._stage = "strays"
             Hunt(self._context.loop, self._strays, self._drain, self._context.complain)
         elif self._stage == "loggers" and not self._all("logger"):
+            if self._later:
+                wave, self._later = self._later, []
+                self._end_services(wave)
+                return
             self._stage = "orphans"
             Hunt(self._context.loop, orphans, self._end, self._context.complain)
 
@@ -155,7 +171,7 @@ class Tree:
 
     def _drain(self) -> None:
         self._stage = "loggers"
-        for pair in list(self.pairs.values()):
+        for pair in self._wave:
             pair.drain()
         self._advance()
 

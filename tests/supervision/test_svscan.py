@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from svtree.formats import status
+from svtree.supervision import report
 from tests.harness import until
 from tests.supervision.driver import READER, SLEEPER, Tree, alive
 
@@ -226,6 +227,30 @@ def test_term_leaves_no_process_whatever_the_services_do(tree: Tree) -> None:
     everybody = scanner.children(recursive=True)
     assert tree.stop() == 0
     assert [each for each in everybody if alive(each.pid)] == []
+
+
+def test_a_logger_that_keeps_failing_is_started_to_read_what_is_left(tree: Tree) -> None:
+    failing = "#!/bin/sh\nif test -e ready; then exec cat >>kept; fi\nexit 1\n"
+    tree.service("a", "#!/bin/sh\necho a line\nexec sleep 1000\n", {"log/run": failing})
+    tree.scan()
+    tree.up("a")
+    until(lambda: report.read(bytes(tree.root / "a" / "log")).last_exit() == "exit 1")
+    (tree.root / "a" / "log" / "ready").touch()
+    assert tree.stop() == 0
+    assert (tree.root / "a" / "log" / "kept").read_text() == "a line\n"
+
+
+def test_a_service_with_a_file_last_is_taken_down_after_the_others_and_their_loggers(tree: Tree) -> None:
+    told = "#!/bin/sh\ntrap 'echo {name} >>{root}/order; exit' TERM\n: >ready\nwhile :; do sleep 0.01; done\n"
+    reader = "#!/bin/sh\ncat >/dev/null\necho {name} >>{root}/order\n"
+    for name, more in (("a", {"last": ""}), ("b", {})):
+        words = {"root": tree.root.parent, "name": name}
+        log = reader.format(**(words | {"name": f"{name}/log"}))
+        tree.service(name, told.format(**words), {"log/run": log, **more})
+    tree.scan()
+    until(lambda: all((tree.root / name / "ready").exists() and tree.up(f"{name}/log") for name in ("a", "b")))
+    assert tree.stop() == 0
+    assert (tree.root.parent / "order").read_text().split() == ["b", "b/log", "a", "a/log"]
 
 
 def test_int_takes_the_tree_down_too(tree: Tree) -> None:
