@@ -108,7 +108,12 @@ def running(tree: Tree) -> dict[str, set[str]]:
 
 def test_every_part_runs_as_its_own_account(rooted: Tree) -> None:
     parts = {"qmail-send", "qmail-lspawn", "qmail-rspawn", "qmail-clean", "qmail-queued", "splogger", "multilog"}
-    seen = until(lambda: parts <= running(rooted).keys() and running(rooted))
+
+    def all_parts() -> dict[str, set[str]]:
+        found = running(rooted)
+        return found if parts <= found.keys() else {}
+
+    seen = until(all_parts)
     assert seen["qmail-send"] == {"qmails"}
     assert seen["qmail-lspawn"] == {"root"}
     assert seen["qmail-rspawn"] == {"qmailr"}
