@@ -6,13 +6,15 @@ its backlog.
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import stat
+import time
 
 from svtree.mail.queue.client import address
 from svtree.mail.queue.server import BACKLOG
-from svtree.system import notify, sockets
+from svtree.system import atomic, notify, sockets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 
 NAME = b"queue"
 MODE = 0o666
+# After qmail-send was killed its qmail-queued needs a moment to see that, in seconds.
+GRACE = 2.0
+PAUSE = 0.05
 
 
 def obtain(home: bytes, environ: Environ) -> socket.socket:
@@ -57,7 +62,7 @@ def _make(home: bytes) -> socket.socket:
     try:
         if _there(home):
             _refuse_if_alive(path)
-            os.unlink(path)
+            atomic.discard(path)
         made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         try:
             made.bind(path)
@@ -72,10 +77,21 @@ def _make(home: bytes) -> socket.socket:
 
 
 def _refuse_if_alive(path: bytes) -> None:
+    """Raise FileExistsError if somebody listens here, and goes on to: a qmail-queued that is ending gets a moment."""
+    deadline = time.monotonic() + GRACE
+    while _alive(path):
+        if time.monotonic() > deadline:
+            raise FileExistsError(errno.EEXIST, "qmail-queued is already running", "queue/socket")
+        time.sleep(PAUSE)
+
+
+def _alive(path: bytes) -> bool:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as probe:
         probe.settimeout(1)
         try:
             probe.connect(path)
-        except ConnectionRefusedError:
-            return
-    raise FileExistsError(17, "qmail-queued is already running", "queue/socket")
+        except (ConnectionRefusedError, FileNotFoundError):
+            return False
+        except TimeoutError:
+            return True
+    return True

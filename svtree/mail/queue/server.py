@@ -66,7 +66,7 @@ class Server:
     """Takes messages on a listening socket until told to stop."""
 
     def __init__(self, queue: writer.Queue, listener: socket.socket, loop: Loop, limits: Limits) -> None:
-        """Everything handed in stays the caller's to close."""
+        """Closes the listener when it stops; everything else stays the caller's."""
         self._queue = queue
         self._listener = listener
         self._loop = loop
@@ -86,6 +86,8 @@ class Server:
             return
         self._stopping = True
         self._loop.forget(self._listener.fileno())
+        # Closed at once: who comes now waits with the supervisor, or finds a successor that need not wait for us.
+        self._listener.close()
         self._loop.after(FAREWELL, self._loop.stop)
         self._end_if_idle()
 

@@ -79,8 +79,18 @@ class Post:
                 [ours("qmail-start"), default], env=self.env(), stdout=log.fileno(), stderr=log.fileno()
             )
         self.running = process
-        until(lambda: any(line.startswith("status: local") for line in self.log()[before:]), what="qmail-send is up")
+        until(lambda: self._is_up(before), what="qmail-send is up")
         return process
+
+    def _is_up(self, before: int) -> bool:
+        """Whether the log says so after its first `before` lines; fails with the log if it has ended instead."""
+        lines = self.log()[before:]
+        if any(line.startswith("status: local") for line in lines):
+            return True
+        assert self.running is not None
+        if self.running.poll() is not None:
+            raise RuntimeError(f"qmail-send has ended with {self.running.returncode}: {lines}")
+        return False
 
     def stop(self) -> int:
         """TERM, and wait for the end."""

@@ -41,6 +41,12 @@ class Queued:
             probe.connect(str(self.post.home / "queue" / "socket"))
             return True
 
+    def listens(self) -> bool:
+        try:
+            return self.answers()
+        except ConnectionRefusedError:
+            return False
+
     def connect(self) -> socket.socket:
         made = socket.socket(socket.AF_UNIX)
         made.settimeout(20)
@@ -255,6 +261,23 @@ def test_a_second_server_does_not_take_a_living_ones_socket(post: Post, queued: 
     assert second.returncode == 111
     assert said.startswith(b"qmail-queued: fatal: unable to listen at ")
     assert queued.answers()
+
+
+def test_a_server_that_is_ending_makes_way_for_its_successor(post: Post, queued: Queued) -> None:
+    ending = queued.start()
+    client = queued.client()
+    client.write(b"x" * 70_000)
+    until(lambda: post.files("mess"))
+    ending.terminate()
+    until(lambda: not queued.listens(), what="the ending server listens no more")
+    queued.start()
+    client.address(ENVELOPE)
+    assert client.commit() == os.getpid()
+    assert ending.wait(20) == 0
+    another = queued.client()
+    another.address(ENVELOPE)
+    assert another.commit() == os.getpid()
+    assert len(post.files("todo")) == 2
 
 
 def test_without_a_server_a_client_gives_up_in_time(post: Post) -> None:
