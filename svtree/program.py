@@ -64,7 +64,8 @@ def options(argv: Sequence[bytes], letters: str, usage: str) -> tuple[list[tuple
     """Split argv into options and what follows them, as DJB's subgetopt does.
 
     `letters` lists the option letters, each followed by a colon if it takes a value: "vx:". Parsing ends at the first
-    word that is not an option, at "-" (which is kept) or after "--" (which is not). A value may stand in the same word.
+    word that is not an option, at "-" (which is kept) or after "--" (which is not). A value may stand in the same word;
+    after two colons it can stand nowhere else, and may be missing.
     Returns [(letter, value or b"")], [remaining words].
     """
     found: list[tuple[str, bytes]] = []
@@ -87,7 +88,7 @@ def options(argv: Sequence[bytes], letters: str, usage: str) -> tuple[list[tuple
             if letters[place + 1 : place + 2] != ":":
                 found.append((letter, b""))
                 continue
-            if at < len(word):
+            if at < len(word) or letters[place + 2 : place + 3] == ":":
                 value = word[at:]
             elif rest:
                 value = rest.pop(0)

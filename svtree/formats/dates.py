@@ -27,6 +27,13 @@ def header(seconds: int) -> bytes:
     return b"%d %s %d %02d:%02d:%02d -0000" % (day, MONTHS[month - 1], year, hour, minute, second)
 
 
+def local(seconds: int, offset: int) -> bytes:
+    """The moment as in "24 Nov 2026 00:02:48 +0100" where clocks are so many seconds ahead of UTC."""
+    minutes = (abs(offset) + 30) // 60
+    text = header(seconds + offset).removesuffix(b"-0000")
+    return b"%s%c%02d%02d" % (text, 45 if offset < 0 else 43, minutes // 60, minutes % 60)
+
+
 def compact(seconds: int) -> bytes:
     """The moment as in "20261123230248", as qmail's message-ids begin."""
     return b"%d%02d%02d%02d%02d%02d" % civil(seconds)

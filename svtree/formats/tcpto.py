@@ -6,11 +6,31 @@ two minutes apart, up to 10), three bytes unused, time of the last one (little-e
 
 from __future__ import annotations
 
+from svtree.formats.record import record
+
 SIZE = 16
 # Time-outs that count, how far apart they must be, and how many are remembered.
 ENOUGH = 2
 APART = 120
 MOST = 10
+
+
+@record
+class Timeout:
+    """A host that did not answer: its 4-byte address, how many times (up to MOST), and when last, in Unix seconds."""
+
+    address: bytes
+    count: int
+    last: int
+
+
+def timeouts(table: bytes) -> list[Timeout]:
+    """The hosts that the file remembers, in its order; a last record that is cut short is none."""
+    return [
+        Timeout(table[at : at + 4], table[at + 4], _when(table, at))
+        for at in range(0, len(table) - SIZE + 1, SIZE)
+        if table[at + 4]
+    ]
 
 
 def is_down(table: bytes, address: bytes, now: int, pid: int) -> bool:

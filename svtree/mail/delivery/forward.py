@@ -20,16 +20,24 @@ def forward(environ: Environ, head: bytes, message: int, sender: bytes, recipien
     Raises DeliveryError with the queue's own text.
     """
     try:
-        submission = submit.begin(environ)
         try:
-            submission.write(head)
-            for block in blocks(message):
-                submission.write(block)
+            return resend(environ, head, message, sender, recipients)
         except UnreadableError as error:
-            submission.abandon()
             raise SubmitError(READ) from error
-        return submission.finish(sender, recipients)
     except SubmitError as error:
         text = error.text or explain(error.code)
         report = f"Unable to forward message: {text[1:]}."
         raise permanent(report) if text.startswith("D") else DeliveryError(report) from error
+
+
+def resend(environ: Environ, head: bytes, message: int, sender: bytes, recipients: Sequence[bytes]) -> int:
+    """Queue `head` and the rest of the message; the pid. Raises UnreadableError or SubmitError, and nothing is sent."""
+    submission = submit.begin(environ)
+    try:
+        submission.write(head)
+        for block in blocks(message):
+            submission.write(block)
+    except UnreadableError:
+        submission.abandon()
+        raise
+    return submission.finish(sender, recipients)

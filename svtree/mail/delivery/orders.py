@@ -19,11 +19,12 @@ BUG = 101
 USAGE = 112
 ROOT = 113
 NO_ALIAS = 116
+CDB = 117
 SYSTEM = 118
 EXEC_SOFT = 120
 
 _LOCAL = {
-    117: b"ZTrouble reading users/cdb in qmail-lspawn.\n",
+    CDB: b"ZTrouble reading users/cdb in qmail-lspawn.\n",
     119: b"ZOut of memory in qmail-lspawn.\n",
     SYSTEM: b"ZTemporary failure in qmail-lspawn.\n",
     NO_ALIAS: b"ZUnable to find alias user!\n",

@@ -1,16 +1,20 @@
 """Which account a local address belongs to: qmail-lspawn's question.
 
-Follows qmail-getpw.c: the account that the whole local part names, else the part before the last dash, else before the
-dash before it, and so on; its home must be its own; what belongs to nobody is the alias user's. Virtual users come
-before system accounts, and the alias user of a tree is QMAILHOME/alias.
+First users/cdb is asked, which qmail-newu makes of users/assign: see svtree.formats.assign. What it does not know is
+found as qmail-getpw.c finds it: the account that the whole local part names, else the part before the last dash, else
+before the dash before it, and so on; its home must be its own; what belongs to nobody is the alias user's. Virtual
+users come before system accounts, and the alias user of a tree is QMAILHOME/alias.
 """
 
 from __future__ import annotations
 
 import os
 
+from svtree.formats import assign
+from svtree.formats.cdb import CdbError, Reader
 from svtree.formats.record import record
 from svtree.mail import accounts, controls
+from svtree.system.errors import reason
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +27,10 @@ LONGEST = 64
 
 class RecipientError(Exception):
     """It cannot be told now; the text is for the log."""
+
+
+class CdbTroubleError(Exception):
+    """users/cdb cannot be read; the text names it and says why."""
 
 
 @record
@@ -38,7 +46,38 @@ class Recipient:
 
 
 def find(local: bytes, environ: Environ) -> Recipient | None:
-    """The recipient for a local part; None if there is not even an alias user. Raises RecipientError, OSError."""
+    """The recipient for a local part; None if there is not even an alias user.
+
+    Raises RecipientError, CdbTroubleError and OSError.
+    """
+    return assigned(local, controls.home(environ) + b"/users/cdb") or by_account(local, environ)
+
+
+def assigned(local: bytes, path: bytes) -> Recipient | None:
+    """The recipient that the users/cdb at `path` names, if it names one. Raises CdbTroubleError."""
+    try:
+        # Most have none, and need not load what reads it.
+        os.stat(path)
+        from svtree.system.mapped import Mapped
+
+        mapped = Mapped(path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise CdbTroubleError(f"unable to read {os.fsdecode(path)}: {reason(error)}") from error
+    try:
+        found = assign.find(local, Reader(mapped.data).get)
+    except (CdbError, assign.AssignError) as error:
+        raise CdbTroubleError(f"unable to read {os.fsdecode(path)}: {error}") from error
+    finally:
+        mapped.close()
+    if found is None:
+        return None
+    return Recipient(found.name, found.uid, found.gid, found.home, found.dash, found.extension)
+
+
+def by_account(local: bytes, environ: Environ) -> Recipient | None:
+    """The recipient whose account's name the local part begins with, else the alias user. Raises as `find`."""
     for end in range(len(local), 0, -1):
         if end > LONGEST or (end < len(local) and local[end] != BREAK):
             continue
@@ -80,3 +119,8 @@ def _alias(local: bytes, environ: Environ) -> Recipient | None:
             return None
         uid, gid = keeper.uid, keeper.gid
     return Recipient(b"alias", uid, gid, home, b"-", local)
+
+
+def preload() -> None:
+    """Import now what users/cdb is read with: for a parent whose children fork."""
+    __import__("svtree.system.mapped")

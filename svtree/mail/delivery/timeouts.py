@@ -1,6 +1,7 @@
 """The file queue/lock/tcpto that all deliveries to remote hosts share; see svtree.formats.tcpto.
 
-It saves waiting, no more: where it is not there, not ours to write, or just being written, deliveries do without it.
+It saves waiting, no more, so deliveries do not wait for it either: where it is not there, not ours to write, or
+just being written, they do without it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from svtree.formats import tcpto
 
 # What qmail makes it: 64 records. More is not read.
 SIZE = 1024
+# What a person waits for the lock, in seconds; nobody who has it waits for anything.
+PATIENCE = 30
 
 
 class Timeouts:
@@ -60,3 +63,35 @@ class Timeouts:
             os.close(descriptor)
             return None
         return descriptor
+
+
+def read(queue: bytes) -> bytes:
+    """The file in the queue directory `queue`, at a moment when nobody writes it. Raises OSError, and AlarmError."""
+    descriptor = _locked(queue)
+    try:
+        return os.pread(descriptor, SIZE, 0)
+    finally:
+        os.close(descriptor)
+
+
+def clear(queue: bytes) -> None:
+    """Forget every host, so that the next attempt is made at once. Raises OSError, and AlarmError."""
+    descriptor = _locked(queue)
+    try:
+        os.pwrite(descriptor, bytes(SIZE), 0)
+    finally:
+        os.close(descriptor)
+
+
+def _locked(queue: bytes) -> int:
+    """The file, locked; a delivery holds the lock for a moment only."""
+    from svtree.system.alarm import Alarm
+
+    descriptor = os.open(queue + b"/lock/tcpto", os.O_RDWR | os.O_CLOEXEC)
+    try:
+        with Alarm(PATIENCE):
+            flock(descriptor, LOCK_EX)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor

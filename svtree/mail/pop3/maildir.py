@@ -39,8 +39,12 @@ def scan(maildir: bytes) -> list[Stored]:
     qmail-pop3d leaves out what was written in the present second, since two such files might change places. In order
     of nanoseconds they do not, so nothing is left out, and mail is there when the log says that it is.
     """
-    found = [*_read(maildir + b"/new"), *_read(maildir + b"/cur")]
-    return sorted(found, key=lambda each: (each.written, each.unique))
+    return _in_order([*_read(maildir + b"/new"), *_read(maildir + b"/cur")])
+
+
+def new(maildir: bytes) -> list[Stored]:
+    """The messages that no mail reader has seen, oldest first. Raises OSError if there is no reading new/."""
+    return _in_order(list(_read(maildir + b"/new")))
 
 
 def clean(maildir: bytes, now: float) -> None:
@@ -71,6 +75,10 @@ def update(messages: Sequence[Stored], deleted: frozenset[int]) -> int:
             # A message that stays in new/ is seen there again the next time.
             failures += index in deleted
     return failures
+
+
+def _in_order(messages: list[Stored]) -> list[Stored]:
+    return sorted(messages, key=lambda each: (each.written, each.unique))
 
 
 def _read(folder: bytes) -> Iterator[Stored]:

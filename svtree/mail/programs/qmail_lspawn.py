@@ -46,6 +46,7 @@ def main(argv: Sequence[bytes], environ: Environ) -> int:
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     multicall.preload([PROGRAM], environ)
     submit.preload()
+    recipients.preload()
     # What is loaded now is shared with every child; a collection there would copy it.
     gc.freeze()
     kind = Kind(lambda order: _deliver(order, default, environ), orders.local_report, TRUNCATE)
@@ -65,6 +66,8 @@ def _deliver(order: Order, default: bytes, environ: Environ) -> int:
     except recipients.RecipientError as error:
         complain(f"{error} (#4.3.0)")
         return TEMPORARY
+    except recipients.CdbTroubleError:
+        return orders.CDB
     except OSError:
         return orders.SYSTEM
     if who is None:

@@ -1,0 +1,1 @@
+"""QMQP and QMTP, the quick protocols that carry mail in netstrings."""

@@ -1,0 +1,1 @@
+"""What an administrator asks qmail's files: the queue, the control files."""
