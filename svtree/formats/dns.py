@@ -1,4 +1,4 @@
-"""DNS messages, as far as a TCP server needs them: one question, and the A, PTR or TXT records in the answer.
+"""DNS messages, as far as a TCP server needs them: one question, and the A, AAAA, PTR or TXT records in the answer.
 
 Follows RFC 1035 for what is on the wire and the DNS library of ucspi-tcp 0.88 for what is made of it: a name is shown
 in lower case with every byte outside a-z, 0-9, "-" and "_" as a backslash and three octal digits; names are qualified
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from struct import Struct
 
+from svtree.formats import networks
 from svtree.formats.record import record
 
 TYPE_CHECKING = False
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 A = 1
 PTR = 12
 TXT = 16
+AAAA = 28
 INTERNET = 1
 
 HEADER = Struct("!HHHHHH")
@@ -74,7 +76,10 @@ def encode(name: bytes) -> bytes:
 
 
 def reverse(ip: bytes) -> bytes:
-    """The name under which the host name of an IPv4 address (in dots) is found."""
+    """The name under which the host name of an address is found: RFC 1035, 3.5, and RFC 3596, 2.5."""
+    if b":" in ip:
+        digits = b"%032x" % (networks.parse_v6(ip) or 0)
+        return b".".join([digits[at : at + 1] for at in range(31, -1, -1)]) + b".ip6.arpa"
     return b".".join(reversed(ip.split(b"."))) + b".in-addr.arpa"
 
 
@@ -115,6 +120,12 @@ def parse(message: bytes, number: int, name: bytes, kind: int) -> Answer | None:
 def addresses(answer: Answer) -> list[bytes]:
     """The IPv4 addresses in an answer, in dots, in its order."""
     return [b"%d.%d.%d.%d" % tuple(data) for kind, _, data in answer.records if kind == A and len(data) == 4]
+
+
+def addresses6(answer: Answer) -> list[bytes]:
+    """The IPv6 addresses in an answer, as text, in its order."""
+    found = [int.from_bytes(data, "big") for kind, _, data in answer.records if kind == AAAA and len(data) == 16]
+    return [networks.to_text(networks.V6, number) for number in found]
 
 
 def pointer(answer: Answer) -> bytes | None:

@@ -62,18 +62,29 @@ class Resolver:
                 return found
         return []
 
-    def exactly(self, name: bytes) -> list[bytes]:
-        """The IPv4 addresses of a full host name, as `addresses`."""
+    def addresses6(self, name: bytes) -> list[bytes]:
+        """The IPv6 addresses of a host name, as `addresses`."""
+        for full in dns.qualify(name, self._rules()):
+            if full.lower() in (b"localhost", b"localhost."):
+                return [b"::1"]
+            found = self.exactly(full, dns.AAAA)
+            if found:
+                return found
+        return []
+
+    def exactly(self, name: bytes, kind: int = dns.A) -> list[bytes]:
+        """The addresses of a full host name, of IPv4 or, with dns.AAAA, of IPv6, as `addresses`."""
         try:
-            found = dns.addresses(self._ask(dns.encode(name), dns.A))
+            answer = self._ask(dns.encode(name), kind)
         except dns.DnsError as error:
             raise OSError(errno.EPROTO, str(error)) from error
+        found = dns.addresses(answer) if kind == dns.A else dns.addresses6(answer)
         # Any one of them first, so that load is spread.
         first = _number() % len(found) if found else 0
         return found[first:] + found[:first]
 
     def name(self, ip: bytes) -> bytes | None:
-        """The host name of an IPv4 address, None if it has none; OSError where no server answers."""
+        """The host name of an address of either kind, None if it has none; OSError where no server answers."""
         try:
             return dns.pointer(self._ask(dns.encode(dns.reverse(ip)), dns.PTR))
         except dns.DnsError as error:

@@ -81,18 +81,21 @@ def without_supervisor(environ: Environ) -> Environ:
     return {name: value for name, value in environ.items() if name not in SUPERVISORS}
 
 
-def adopt_listener(descriptor: int, ip: str, port: int) -> socket.socket | None:
-    """The listening IPv4 stream socket at a descriptor, if it is bound just so (port 0: any); None leaves it open."""
+def adopt_listener(descriptor: int, ip: str, port: int, *, only_v6: bool = False) -> socket.socket | None:
+    """The listening stream socket at a descriptor, if it is bound just so (port 0: any); None leaves it open.
+
+    `ip` is an IPv4 or IPv6 address or the path of a Unix socket. A socket for all addresses of both kinds is also one
+    for all of IPv4: where there is one, a second could not be bound. `only_v6`: it must not be one for both kinds.
+    """
     try:
         kept = socket.socket(fileno=descriptor)
     except OSError:
         return None
     try:
         fits = (
-            kept.family == socket.AF_INET
-            and kept.type == socket.SOCK_STREAM
+            kept.type == socket.SOCK_STREAM
             and kept.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) == 1
-            and _bound(kept, ip, port)
+            and _bound(kept, ip, port, only_v6=only_v6)
         )
     except OSError:
         fits = False
@@ -102,6 +105,17 @@ def adopt_listener(descriptor: int, ip: str, port: int) -> socket.socket | None:
     return None
 
 
-def _bound(kept: socket.socket, ip: str, port: int) -> bool:
+def _bound(kept: socket.socket, ip: str, port: int, *, only_v6: bool) -> bool:
+    if kept.family == socket.AF_UNIX:
+        return ip[:1] == "/" and kept.getsockname() == ip
+    if kept.family not in (socket.AF_INET, socket.AF_INET6):
+        return False
     there: tuple[str, int] = kept.getsockname()
-    return there[0] == ip and port in (0, there[1])
+    if port not in (0, there[1]):
+        return False
+    if kept.family == socket.AF_INET:
+        return there[0] == ip
+    for_both = kept.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY) == 0
+    if ip == "0.0.0.0":  # noqa: S104 - compared, not bound
+        return there[0] == "::" and for_both
+    return there[0] == ip and (ip != "::" or for_both != only_v6)

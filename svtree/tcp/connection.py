@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 NAME = b"tcpserver: "
 DROP = b"tcpserver: warning: dropping connection, "
+# How the kernel shows an IPv4 client of a socket for both kinds.
+MAPPED = b"::ffff:"
+SIXFOLD = (b"LOCALIP", b"LOCALPORT", b"LOCALHOST", b"REMOTEIP", b"REMOTEPORT", b"REMOTEHOST")
+NAMES = (*(b"TCP" + name for name in SIXFOLD), b"TCPREMOTEINFO")
 # How much of a name goes into a log line.
 SHOWN = 100
 # "%" was too much for some logger's printf, ":" separates.
@@ -23,10 +27,16 @@ _SAFE = bytes(byte if 33 <= byte <= 126 and byte not in b"%:" else 63 for byte i
 
 @record
 class Peer:
-    """The client's end: IPv4 address in dots, and port."""
+    """The client's end: address and port. An IPv4 address in dots, or an IPv6 one, with its interface if it needs one.
+
+    Who comes by a Unix socket has `credentials` instead, pid, uid and gid as the kernel knows them; the address then is
+    "uid=UID", and the port its pid.
+    """
 
     ip: bytes
     port: int
+    interface: bytes = b""
+    credentials: tuple[int, int, int] | None = None
 
 
 @record
@@ -41,9 +51,34 @@ class Known:
     remote_info: bytes | None = None
 
 
+def peer(address: tuple[str, int]) -> Peer:
+    """The client at an address as accept gives it, of IPv4 or IPv6; one that is IPv4 behind that is IPv4."""
+    ip = address[0].encode()
+    if b":" not in ip:
+        return Peer(ip, address[1])
+    ip, _, interface = plain(ip).partition(b"%")
+    return Peer(ip, address[1], interface)
+
+
+def plain(ip: bytes) -> bytes:
+    """An address as the kernel shows it, that of IPv4 in IPv6's clothes as what it is."""
+    return ip[len(MAPPED) :] if ip.startswith(MAPPED) and b"." in ip else ip
+
+
 def environment(base: Mapping[bytes, bytes], known: Known, rules: Iterable[tuple[bytes, bytes]]) -> Environ:
     """The handler's environment: ours, then the connection's, then what the rules say; later ones outdo earlier."""
     environ = dict(base)
+    if known.peer.credentials is not None:
+        _unix(environ, known, known.peer.credentials)
+    else:
+        _tcp(environ, known)
+    environ.update(rules)
+    # A rule `,=value` sets a variable without a name, which execve would refuse.
+    environ.pop(b"", None)
+    return environ
+
+
+def _tcp(environ: Environ, known: Known) -> None:
     environ[b"PROTO"] = b"TCP"
     environ[b"TCPLOCALIP"] = known.local_ip
     environ[b"TCPLOCALPORT"] = b"%d" % known.local_port
@@ -58,10 +93,31 @@ def environment(base: Mapping[bytes, bytes], known: Known, rules: Iterable[tuple
             environ.pop(name, None)
         else:
             environ[name] = value
-    environ.update(rules)
-    # A rule `,=value` sets a variable without a name, which execve would refuse.
-    environ.pop(b"", None)
-    return environ
+    if b":" not in known.peer.ip:
+        return
+    # As ucspi-tcp6 has it: the same once more under names of IPv6's own.
+    environ[b"PROTO"] = b"TCP6"
+    for name in SIXFOLD:
+        if b"TCP" + name in environ:
+            environ[b"TCP6" + name] = environ[b"TCP" + name]
+        else:
+            environ.pop(b"TCP6" + name, None)
+    for name in (b"TCPINTERFACE", b"TCP6INTERFACE"):
+        environ.pop(name, None)
+        if known.peer.interface:
+            environ[name] = known.peer.interface
+
+
+def _unix(environ: Environ, known: Known, credentials: tuple[int, int, int]) -> None:
+    """As ucspi-unix and, under names that begin with IPC, s6-ipcserver have it."""
+    for name in NAMES:
+        environ.pop(name, None)
+    process, user, group = (b"%d" % number for number in credentials)
+    environ[b"PROTO"] = b"UNIX"
+    environ[b"UNIXLOCALPATH"] = environ[b"IPCLOCALPATH"] = known.local_ip
+    environ[b"UNIXREMOTEPID"] = process
+    environ[b"UNIXREMOTEEUID"] = environ[b"IPCREMOTEEUID"] = user
+    environ[b"UNIXREMOTEEGID"] = environ[b"IPCREMOTEEGID"] = group
 
 
 def status(count: int, limit: int) -> bytes:
@@ -74,20 +130,31 @@ def arrival(pid: int, peer: Peer) -> bytes:
     return NAME + b"pid %d from %s\n" % (pid, peer.ip)
 
 
-def verdict(word: bytes, pid: int, known: Known) -> bytes:
-    """`word` is b"ok" or b"deny"."""
+def verdict(word: bytes, pid: int, known: Known, why: bytes = b"") -> bytes:
+    """`word` is b"ok" or b"deny"; `why` a limit that has been reached, at the end as the limits patch has it."""
     parts = (
         word,
         pid,
         safe(known.local_host or b""),
-        safe(known.local_ip),
+        _bracketed(known.local_ip),
         known.local_port,
         safe(known.remote_host or b""),
-        safe(known.peer.ip),
+        _bracketed(known.peer.ip),
         safe(known.remote_info or b""),
         known.peer.port,
+        b" " + why if why else b"",
     )
-    return NAME + b"%s %d %s:%s:%d %s:%s:%s:%d\n" % parts
+    return NAME + b"%s %d %s:%s:%d %s:%s:%s:%d%s\n" % parts
+
+
+def proxied(pid: int, peer: Peer, known: Peer) -> bytes:
+    """The proxy `peer` says that process `pid` serves somebody else."""
+    return NAME + b"pid %d by proxy %s from %s\n" % (pid, peer.ip, known.ip)
+
+
+def talker(pid: int, peer: Peer, said: bytes) -> bytes:
+    """The client of process `pid` has spoken before it was greeted."""
+    return NAME + b"pregreet %d from %s: %s\n" % (pid, peer.ip, safe(said))
 
 
 def end(pid: int, status: int) -> bytes:
@@ -98,6 +165,11 @@ def end(pid: int, status: int) -> bytes:
 def dropping(reason: bytes) -> bytes:
     """A connection is closed without having been served."""
     return DROP + reason + b"\n"
+
+
+def _bracketed(ip: bytes) -> bytes:
+    """An address as it goes into a line whose fields end with colons."""
+    return b"[%s]" % ip if b":" in ip and ip[:1] != b"/" else safe(ip)
 
 
 def safe(text: bytes) -> bytes:

@@ -18,6 +18,7 @@ from svtree.system.errors import reason
 from svtree.system.spawn import spawn
 from svtree.tcp.connection import arrival, verdict
 from svtree.tcp.forking import fork, put_at_standard
+from svtree.tcp.limits import NOBODY
 from svtree.tcp.reception import Denied, Dropped
 
 TYPE_CHECKING = False
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
     from svtree.program import Environ
     from svtree.tcp.connection import Peer
     from svtree.tcp.journal import Journal
+    from svtree.tcp.limits import Crowd
     from svtree.tcp.reception import Reception
+    from svtree.tcp.tls import Certificates
 
 DENIED = 100
 # How long it is believed that a name on PATH still leads to the same program, in seconds.
@@ -92,22 +95,50 @@ class Handler:
 class Handover:
     """Starts a process for each connection."""
 
-    def __init__(self, handler: Handler, reception: Reception, journal: Journal, let_go: Callable[[], None]) -> None:
-        """`let_go` is called in a forked child: it closes what is the parent's alone and restores its signals."""
+    def __init__(
+        self,
+        handler: Handler,
+        reception: Reception,
+        journal: Journal,
+        let_go: Callable[[], None],
+        certificates: Certificates | None = None,
+    ) -> None:
+        """`let_go` is called in a forked child: it closes what is the parent's alone and restores its signals.
+
+        With `certificates` connections are TLS, and there is a pump between each and its handler.
+        """
+        self._certificates = certificates
         self._handler = handler
         self._reception = reception
         self._journal = journal
         self._let_go = let_go
 
-    def give(self, client: socket.socket, peer: Peer, decision: Decision | None) -> int:
+    def give(self, client: socket.socket, peer: Peer, decision: Decision | None, crowd: Crowd = NOBODY) -> int:
         """Start the handler; return its pid. The caller closes its `client`.
 
         Raises CannotFork, or Dropped when the connection's arrival has been told.
         """
         found = self._handler.find()
-        if isinstance(found, Foreign) and decision is not None and not self._reception.asks_around:
+        if isinstance(found, Foreign) and decision is not None and not self._reception.takes_time(decision):
             return self._spawn(found.path, client, peer, decision)
-        return self._fork(client, peer, decision, found)
+
+        def body() -> int:
+            try:
+                environ = self._reception.admit(client, peer, decision, crowd, os.getpid())
+                if self._certificates is not None:
+                    return self._serve_by_tls(client, self._certificates, environ, found)
+                put_at_standard(client.detach())
+                self._become(environ, found)
+            except Denied:
+                return DENIED
+            except Dropped as drop:
+                self._journal.dropped(drop.reason)
+                return TEMPORARY
+
+        try:
+            return fork(self._let_go, body)
+        except OSError as error:
+            raise CannotFork(error) from error
 
     def _spawn(self, path: bytes, client: socket.socket, peer: Peer, decision: Decision) -> int:
         try:
@@ -130,35 +161,38 @@ class Handover:
             self._journal.tell(arrival(pid, peer), verdict(b"ok", pid, known))
         return pid
 
-    def _fork(
-        self, client: socket.socket, peer: Peer, decision: Decision | None, found: Builtin | Foreign | None
-    ) -> int:
-        def body() -> int:
-            try:
-                return self._serve(client, peer, decision, found)
-            except Denied:
-                return DENIED
-            except Dropped as drop:
-                self._journal.dropped(drop.reason)
-                return TEMPORARY
-
-        try:
-            return fork(self._let_go, body)
-        except OSError as error:
-            raise CannotFork(error) from error
-
-    def _serve(
-        self, client: socket.socket, peer: Peer, decision: Decision | None, found: Builtin | Foreign | None
-    ) -> NoReturn:
-        """In the forked child: make the connection ready and be its handler."""
-        environ = self._reception.admit(client, peer, decision, os.getpid())
-        put_at_standard(client.detach())
+    def _become(self, environ: Environ, found: Builtin | Foreign | None) -> NoReturn:
+        """In the forked child: be the connection's handler."""
         if isinstance(found, Builtin):
             become(self._handler.argv, environ, found)
         try:
             self._handler.execute(environ)
         except (OSError, ValueError) as error:
             raise Dropped(self._not_run(error)) from error
+
+    def _serve_by_tls(
+        self, client: socket.socket, certificates: Certificates, environ: Environ, found: Builtin | Foreign | None
+    ) -> int:
+        """In the forked child: shake hands, fork the handler, be its pump, and end as it ends."""
+        from svtree.tcp import tls
+        from svtree.tcp.shaken import serve
+
+        try:
+            shaken = certificates.shake(client)
+        except tls.TlsError as error:
+            raise Dropped(b"unable to speak TLS with " + environ[b"TCPREMOTEIP"] + b": " + error.reason) from error
+        environ.update(certificates.variables(shaken, environ))
+
+        def handler(plain: socket.socket) -> int:
+            put_at_standard(plain.detach())
+            try:
+                self._become(environ, found)
+            except Dropped as drop:
+                self._journal.dropped(drop.reason)
+                return TEMPORARY
+
+        with shaken:
+            return serve(shaken, environ, self._reception, handler)
 
     def _not_run(self, error: OSError | ValueError) -> bytes:
         why = reason(error) if isinstance(error, OSError) else "invalid argument"

@@ -9,6 +9,8 @@ from __future__ import annotations
 import socket
 import time
 
+from svtree.formats import dns, networks
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from svtree.system.resolver import Resolver
@@ -30,7 +32,10 @@ def host_name(resolver: Resolver, ip: bytes) -> bytes | None:
 def confirmed(resolver: Resolver, name: bytes, ip: bytes) -> bool:
     """Whether a host name has this address among its own."""
     try:
-        return ip in resolver.exactly(name)
+        if b":" not in ip:
+            return ip in resolver.exactly(name)
+        number = networks.parse_v6(ip)
+        return any(networks.parse_v6(found) == number for found in resolver.exactly(name, dns.AAAA))
     except OSError:
         return False
 
@@ -41,11 +46,14 @@ def user(peer: Peer, local_ip: bytes, local_port: int, timeout: float, port: int
     The answer is what stands after the third colon, without blanks, and no more than 257 bytes of it.
     """
     deadline = time.monotonic() + timeout
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as asking:
+    family = socket.AF_INET6 if b":" in peer.ip else socket.AF_INET
+    # A link-local address means nothing without its interface.
+    zone = f"%{peer.interface.decode()}" if peer.interface else ""
+    with socket.socket(family, socket.SOCK_STREAM) as asking:
         try:
-            asking.bind((local_ip.decode(), 0))
+            asking.bind((local_ip.decode() + zone, 0))
             _patience(asking, deadline)
-            asking.connect((peer.ip.decode(), port))
+            asking.connect((peer.ip.decode() + zone, port))
             _patience(asking, deadline)
             asking.sendall(b"%d , %d\r\n" % (peer.port, local_port))
             return _answer(asking, deadline)

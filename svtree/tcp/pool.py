@@ -85,11 +85,13 @@ class Pool:
             self._idle.append(worker)
             self._loop.watch(ours.fileno(), READ, partial(self._hear, worker))
 
-    def take(self, client: socket.socket, task: Task) -> bool:
-        """Have an idle worker serve a connection; False where there is none. The caller closes its `client`."""
+    def take(self, client: socket.socket, task: Task) -> int:
+        """Have an idle worker serve a connection; its pid, 0 where there is none. The caller closes its `client`."""
+        if not self._idle:
+            return 0
         message = task.pack()
         if len(message) > LONGEST:
-            return False
+            return 0
         while self._idle:
             # The one that worked last: its memory is the warmest.
             worker = self._idle.pop()
@@ -102,8 +104,8 @@ class Pool:
                 continue
             worker.busy = True
             self.busy += 1
-            return True
-        return False
+            return worker.pid
+        return 0
 
     def reaped(self, pid: int, status: int) -> bool:
         """A child has ended: whether it was a worker. Its session, if it was in one, has ended with it."""
@@ -123,6 +125,12 @@ class Pool:
     def all_busy(self) -> bool:
         """Whether there are workers, but none that is idle."""
         return self.busy > 0 and not self._idle
+
+    def drain(self) -> None:
+        """Start no more workers, and let go of the idle ones."""
+        self._size = 0
+        for worker in list(self._idle):
+            self._leave(worker, 0.0)
 
     def close(self) -> None:
         """Let go of the workers: the idle ones end, the others when their session is over.

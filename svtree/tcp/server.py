@@ -10,6 +10,8 @@ from __future__ import annotations
 import errno
 import gc
 import os
+import socket
+from struct import calcsize, unpack
 
 from svtree.multicall import Builtin
 from svtree.program import PERMANENT, TEMPORARY, Fatal
@@ -17,8 +19,10 @@ from svtree.system.errors import reason
 from svtree.system.loop import READ, Loop
 from svtree.tcp import connection
 from svtree.tcp.connection import Peer
+from svtree.tcp.foreword import Plain
 from svtree.tcp.forking import fork
 from svtree.tcp.handover import CannotFork, Handover
+from svtree.tcp.limits import NOBODY, Bounds, Census, Rates, place
 from svtree.tcp.pool import Pool
 from svtree.tcp.reception import Dropped, Reception
 from svtree.tcp.task import Task
@@ -27,14 +31,15 @@ from svtree.tcp.worker import Worker
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
-    import socket
 
     from svtree.formats.rules import Decision
     from svtree.system.loop import Timer
     from svtree.tcp.handover import Handler
     from svtree.tcp.journal import Journal
     from svtree.tcp.kept import Kept
+    from svtree.tcp.limits import Crowd, Place
     from svtree.tcp.settings import Settings
+    from svtree.tcp.tls import Certificates
 else:
     # The C module: Python's would turn every number into an enum.
     import _signal as signal
@@ -69,28 +74,39 @@ class Server:
     """Serves one listening socket until TERM."""
 
     def __init__(
-        self, listener: socket.socket, settings: Settings, handler: Handler, journal: Journal, kept: Kept | None
+        self,
+        listener: socket.socket,
+        settings: Settings,
+        handler: Handler,
+        journal: Journal,
+        *,
+        kept: Kept | None,
+        certificates: Certificates | None = None,
     ) -> None:
         """`listener` is non-blocking, and the caller's to close. Opens the loop; `close` gives it and `kept` back."""
+        self._certificates = certificates
         self._listener = listener
         self._kept = kept
         self._settings = settings
         self._journal = journal
         self._loop = Loop()
-        self._sessions: set[int] = set()
+        self._sessions: dict[int, Place | None] = {}
+        self._census = Census()
+        self._rates = Rates()
+        self._draining = False
         self._accepting = False
         self._resting = False
         self._held: Timer | None = None
         self._overflow = False
         self._reception = Reception(settings, handler.environ, journal)
         self._handler = handler
-        self._handover = Handover(handler, self._reception, journal, self._let_go)
+        self._handover = Handover(handler, self._reception, journal, self._let_go, certificates)
         self._pool = Pool(self._loop, settings.workers, self._start_worker, self._ended, journal)
 
     def run(self) -> int:
         """Serve until TERM comes; return the exit code. Sessions go on by themselves. Fatal when the socket breaks."""
         self._loop.on_signal(signal.SIGCHLD, self._reap)
-        self._loop.on_signal(signal.SIGTERM, self._loop.stop)
+        self._loop.on_signal(signal.SIGTERM, self._terminate)
         # We may have been started with either of them blocked.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGCHLD, signal.SIGTERM))
         # The log may be a pipe whose reader goes away; that must not end us.
@@ -120,10 +136,25 @@ class Server:
         self._listener.close()
 
     def _start_worker(self, channel: socket.socket) -> int:
-        return fork(self._let_go, lambda: Worker(channel, self._handler, self._reception, self._journal).serve())
+        def serve() -> int:
+            return Worker(channel, self._handler, self._reception, self._journal, self._listener.family).serve()
+
+        return fork(self._let_go, serve)
+
+    def _terminate(self) -> None:
+        """TERM: stop, and, when that is wanted, wait for the sessions first; a second one ends that."""
+        if self._draining or not self._settings.drain or not self._sessions:
+            self._loop.stop()
+            return
+        self._draining = True
+        self._admit_more()
+        # Whoever connects from now on is refused, or waits for our successor where the supervisor has the socket too.
+        self._listener.close()
+        self._pool.drain()
+        self._loop.after(self._settings.drain, self._loop.stop)
 
     def _count(self) -> int:
-        return len(self._sessions) + self._pool.busy
+        return len(self._sessions)
 
     def _status(self) -> bytes:
         return connection.status(self._count(), self._settings.limit)
@@ -131,6 +162,8 @@ class Server:
     def _admit_more(self) -> None:
         """Accept while there is room and a rest is not needed, else leave clients in the backlog."""
         wanted = self._count() < self._settings.limit and not self._resting and self._held is None
+        if self._draining:
+            wanted = False
         if wanted and not self._accepting:
             self._loop.watch(self._listener.fileno(), READ, self._accept)
         elif self._accepting and not wanted:
@@ -169,18 +202,28 @@ class Server:
                 client, address = self._listener.accept()
             except BlockingIOError:
                 return
-            except OSError as error:
-                if error.errno in GONE:
+            except (OSError, MemoryError) as error:
+                if isinstance(error, OSError) and error.errno in GONE:
                     continue
-                if error.errno in BROKEN:
+                if isinstance(error, OSError) and error.errno in BROKEN:
                     raise Fatal("unable to accept: " + reason(error)) from error
                 # Our side lacks descriptors or memory; asking again at once would only spin.
-                self._journal.warn(b"tcpserver: warning: unable to accept: " + reason(error).encode() + b"\n")
+                why = reason(error) if isinstance(error, OSError) else "out of memory"
+                self._journal.trouble("accept " + why, b"tcpserver: warning: unable to accept: " + why.encode())
                 self._rest()
                 return
             with client:
-                self._receive(client, Peer(address[0].encode(), address[1]))
+                try:
+                    self._receive(client, self._peer(client, address))
+                except MemoryError:
+                    # As where there is no process to be had.
+                    self._lacking(b"out of memory")
             self._admit_more()
+
+    def _peer(self, client: socket.socket, address: tuple[str, int]) -> Peer:
+        if self._settings.unix is None:
+            return connection.peer(address)
+        return local_peer(client)
 
     def _receive(self, client: socket.socket, peer: Peer) -> None:
         """Decide about a connection and hand it over, or close it; none is ever forgotten between the two."""
@@ -189,16 +232,57 @@ class Server:
             decision = self._decide(client, peer)
             if decision is not None and decision.deny:
                 self._deny(client, peer)
-            elif not self._pool.take(client, Task(peer, decision)):
-                self._sessions.add(self._handover.give(client, peer, decision))
+                return
+            # A proxy's clients are not told apart before it has said who they are, which its process hears.
+            here = None if peer.credentials or self._reception.proxied(peer) else place(peer.ip)
+            crowd = NOBODY if here is None else self._census.crowd(here)
+            why = self._refused(here, crowd, decision)
+            if why is not None:
+                self._refuse(client, peer, decision, why)
+                return
+            if self._certificates is not None:
+                self._refresh(self._certificates)
+            pid = self._pool.take(client, Task(peer, decision, crowd))
+            if not pid:
+                pid = self._handover.give(client, peer, decision, crowd)
+            self._sessions[pid] = here
+            if here is not None:
+                self._census.enter(here)
         except CannotFork as failure:
-            self._journal.dropped(failure.reason)
-            self._journal.tell(self._status())
-            self._rest()
+            self._lacking(failure.reason)
         except Dropped as drop:
             # In the original the connection's process, which has told of its arrival, says this and exits.
             self._journal.dropped(drop.reason)
             self._journal.tell(connection.end(os.getpid(), TEMPORARY << 8), self._status())
+
+    def _lacking(self, why: bytes) -> None:
+        """A connection is lost because the machine has nothing left for it; let it recover."""
+        self._journal.trouble(why.decode("latin-1"), connection.dropping(why)[:-1])
+        self._journal.tell(self._status())
+        self._rest()
+
+    def _refused(self, here: Place | None, crowd: Crowd, decision: Decision | None) -> bytes | None:
+        """The limit that forbids this connection. Without a decision that of a rule is looked at by its process."""
+        bounds = self._settings.bounds if decision is None else self._reception.bounds(decision)
+        if here is None or bounds == Bounds():
+            return None
+        load = 0.0 if bounds.load is None else os.getloadavg()[0]
+        return bounds.exceeded(crowd, load) or self._rates.exceeded(here, bounds, self._loop.clock.monotonic())
+
+    def _refuse(self, client: socket.socket, peer: Peer, decision: Decision | None, why: bytes) -> None:
+        """Close a connection that is one too many, with a word if there is one for that; it has cost no process."""
+        pid = os.getpid()
+        bounds = self._settings.bounds if decision is None else self._reception.bounds(decision)
+        self._journal.tell(connection.arrival(pid, peer))
+        Plain(client).turn_away(bounds.message or b"")
+        if self._journal.verbose:
+            denied = connection.verdict(b"deny", pid, self._reception.presume(client, peer), why)
+            self._journal.tell(denied, connection.end(pid, PERMANENT << 8), self._status())
+
+    def _refresh(self, certificates: Certificates) -> None:
+        wrong = certificates.refresh(self._loop.clock.monotonic())
+        if wrong is not None:
+            self._journal.trouble("certificate", b"tcpserver: warning: " + wrong)
 
     def _decide(self, client: socket.socket, peer: Peer) -> Decision | None:
         try:
@@ -233,14 +317,24 @@ class Server:
                 continue
             # A child that is none of ours was started by whoever became us by exec.
             if pid in self._sessions:
-                self._sessions.remove(pid)
                 self._ended(pid, status)
         self._admit_more()
 
     def _ended(self, pid: int, status: int) -> None:
         """A session is over, and counted no more."""
+        here = self._sessions.pop(pid, None)
+        if here is not None:
+            self._census.leave(here)
         self._journal.tell(connection.end(pid, status), self._status())
         if self._held is not None and not self._pool.all_busy():
             self._held.cancel()
             self._held = None
+        if self._draining and not self._sessions:
+            self._loop.stop()
         self._admit_more()
+
+
+def local_peer(client: socket.socket) -> Peer:
+    """Who has connected by a Unix socket, as the kernel knows it."""
+    credentials = unpack("3i", client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, calcsize("3i")))
+    return Peer(b"uid=%d" % credentials[1], credentials[0], credentials=credentials)

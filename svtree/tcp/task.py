@@ -1,7 +1,8 @@
 """What tcpserver tells a standing worker about a connection, and what it hears back. Pure: messages as bytes.
 
-A task goes with the connection's descriptor: the client's address and port, then either "?" (the rules are still to be
-asked, with names) or "+" and the variables that they set, all ended by NULs, which none of these can contain.
+A task goes with the connection's descriptor: the client's address, port, interface and credentials, and how many others
+are connected from there; then either "?" (the rules are still to be asked, with names) or "+" and the variables that
+they set, all ended by NULs, which none of these can contain.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from svtree.formats.record import record
 from svtree.formats.rules import Decision
 from svtree.tcp.connection import Peer
+from svtree.tcp.limits import NOBODY, Crowd
 
 # A task must fit into one message; what does not is served by a forked child, which needs none.
 LONGEST = 32768
@@ -20,22 +22,28 @@ class Task:
 
     peer: Peer
     decision: Decision | None
+    crowd: Crowd = NOBODY
 
     def pack(self) -> bytes:
         """As a message."""
-        parts = [self.peer.ip, b"%d" % self.peer.port, b"?"]
-        if self.decision is not None:
-            parts[2] = b"+"
-            for pair in self.decision.environ:
-                parts += pair
-        return b"\0".join(parts)
+        peer, crowd = self.peer, self.crowd
+        credentials = b"" if peer.credentials is None else b"%d %d %d" % peer.credentials
+        head = b"%b\0%d\0%b\0%b\0%d\0%d\0" % (peer.ip, peer.port, peer.interface, credentials, crowd.ip, crowd.net)
+        if self.decision is None:
+            return head + b"?"
+        return head + b"\0".join([b"+", *(word for pair in self.decision.environ for word in pair)])
 
     @classmethod
     def parse(cls, message: bytes) -> Task:
         """From what `pack` has made."""
-        ip, port, told, *words = message.split(b"\0")
+        ip, port, interface, who, beside, near, told, *words = message.split(b"\0")
+        credentials = None
+        if who:
+            process, user, group = who.split(b" ")
+            credentials = int(process), int(user), int(group)
         pairs = tuple(zip(words[::2], words[1::2], strict=True))
-        return cls(Peer(ip, int(port)), Decision(None, False, pairs) if told == b"+" else None)
+        decision = Decision(None, False, pairs) if told == b"+" else None
+        return cls(Peer(ip, int(port), interface, credentials), decision, Crowd(int(beside), int(near)))
 
 
 @record

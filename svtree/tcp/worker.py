@@ -59,8 +59,14 @@ class Surroundings:
 class Worker:
     """Serves what comes through its channel until that ends."""
 
-    def __init__(self, channel: socket.socket, handler: Handler, reception: Reception, journal: Journal) -> None:
-        """To be made in the worker's own process; `channel` is a packet socket to tcpserver, 0 and 1 are idle."""
+    def __init__(
+        self, channel: socket.socket, handler: Handler, reception: Reception, journal: Journal, family: int
+    ) -> None:
+        """To be made in the worker's own process; `channel` is a packet socket to tcpserver, 0 and 1 are idle.
+
+        `family` is that of the connections, such as AF_INET.
+        """
+        self._family = family
         self._channel = channel
         self._handler = handler
         self._reception = reception
@@ -78,7 +84,7 @@ class Worker:
             message, descriptors = receive(self._channel, LONGEST, 1)
             if not descriptors:
                 break
-            client = socket.socket(socket.AF_INET, socket.SOCK_STREAM, fileno=descriptors[0])
+            client = socket.socket(self._family, socket.SOCK_STREAM, fileno=descriptors[0])
             code, ran = self._session(client, Task.parse(message))
             clean = self._restore()
             leaving = not clean or served == SERVES or (ran and code != 0)
@@ -91,7 +97,7 @@ class Worker:
         """Serve one connection; return its exit code and whether a program has run."""
         with client:
             try:
-                environ = self._reception.admit(client, task.peer, task.decision, os.getpid())
+                environ = self._reception.admit(client, task.peer, task.decision, task.crowd, os.getpid())
             except Denied:
                 return DENIED, False
             except Dropped as drop:

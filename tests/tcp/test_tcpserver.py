@@ -307,9 +307,11 @@ def test_when_descriptors_run_out_clients_wait_rather_than_spin(processes: Proce
     process.rlimit(psutil.RLIMIT_NOFILE, (few, most))
     with server.client() as client:
         server.until_logged("warning: unable to accept: process cannot open more files")
-        before = process.cpu_times()
-        server.until_logged("warning: unable to accept", 3)
+        before, slept = process.cpu_times(), process.num_ctx_switches().voluntary
+        # A few rests later.
+        until(lambda: process.num_ctx_switches().voluntary >= slept + 4)
         after = process.cpu_times()
+        assert len([line for line in server.log() if "unable to accept" in line]) == 1
         assert after.user + after.system - before.user - before.system < 0.2
         process.rlimit(psutil.RLIMIT_NOFILE, (few + 10, most))
         client.sendall(b"patience\n")

@@ -15,7 +15,7 @@ from svtree.tcp import settings
 from svtree.tcp.handover import Handler
 from svtree.tcp.journal import Journal
 from svtree.tcp.kept import Kept
-from svtree.tcp.listening import listen
+from svtree.tcp.listening import listen, shown
 from svtree.tcp.server import Server
 from svtree.tcp.settings import SILENT, Settings
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from svtree.program import Environ
+    from svtree.tcp.tls import Certificates
 
 USAGE = settings.USAGE
 # The kernel's ids have 32 bits, and the last one means "none".
@@ -54,15 +55,28 @@ def _serve(told: Settings, environ: Environ) -> int:
         handler = Handler(told.words[2:], handlers)
         # Before privileges are dropped, too: an installation may be its owner's alone to read.
         preload(handler.argv, handlers)
+        # As for the key, which may be root's alone; a new one is loaded later, if whoever we are then may read it.
+        certificates = _certificates(told)
         _drop(told)
         if told.show_port:
-            _show(b"%d\n" % listener.getsockname()[1])
+            _show(shown(listener) + b"\n")
         _close_standard()
-        server = Server(listener, told, handler, Journal(told.verbosity), kept)
+        server = Server(listener, told, handler, Journal(told.verbosity), kept=kept, certificates=certificates)
         try:
             return server.run()
         finally:
             server.close()
+
+
+def _certificates(told: Settings) -> Certificates | None:
+    if told.tls is None:
+        return None
+    from svtree.tcp import pump, shaken, tls  # noqa: F401 - loaded before the first fork
+
+    try:
+        return tls.Certificates(tls.Files(*told.tls), told.tls_names)
+    except tls.TlsError as error:
+        raise Fatal(b"unable to load " + told.tls[0] + b" with " + told.tls[1] + b": " + error.reason) from error
 
 
 def _drop(told: Settings) -> None:
