@@ -16,28 +16,40 @@ the bytes are, a reader either answers or raises CdbError: it trusts no number i
 
 from __future__ import annotations
 
+from itertools import accumulate
 from struct import Struct, pack, unpack, unpack_from
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from mmap import mmap
     from typing import TypeAlias
 
     Buffer: TypeAlias = bytes | bytearray | memoryview | mmap
     Pair: TypeAlias = tuple[bytes, bytes]
+    Columns: TypeAlias = tuple[Sequence[bytes], Sequence[bytes]]
 
 TABLES = 256
 HEADER = 8 * TABLES
 LIMIT = 1 << 32
 START = 5381
 TWO = Struct("<II")
+# A slot of a hash table, as bytes: a million of them are moved about and never counted with.
+SLOT = 8
+EMPTY = bytes(SLOT)
 
 # How many keys are hashed side by side: enough to make the interpreter's part small, few enough to stay in the cache.
 LANES = 2048
 # A longer key is hashed on its own: one of them would pad a whole batch to its length.
 LONGEST = 80
 INVERSE_OF_33 = pow(33, -1, LIMIT)
+# What a hash was some spaces before it became 5381, by their number: the first, second, third and fourth bytes of each.
+_back = [START]
+for _ in range(LONGEST):
+    _back.append((_back[-1] ^ 32) * INVERSE_OF_33 % LIMIT)
+BACK = [bytes([number >> shift & 255 for number in _back]) for shift in (0, 8, 16, 24)]
+# Bytes of a lane: room for a hash times 33, no more than needed.
+LANE = 5
 
 
 class CdbError(Exception):
@@ -109,16 +121,22 @@ class Reader:
 
 
 def make(pairs: Iterable[Pair]) -> Iterator[bytes]:
-    """The blocks of a cdb that holds these records in this order; a key may come twice.
+    """The blocks of a cdb that holds these records in this order; a key may come twice. Errors as of `make_columns`."""
+    return make_columns(_batches(pairs))
 
-    A million records need about as many times 60 bytes, since the first block tells where the last ones are. Raises
-    CdbError, before the first block, if they would not fit into 4 GB.
+
+def make_columns(batches: Iterable[Columns]) -> Iterator[bytes]:
+    """The blocks of a cdb whose records come in batches: the keys of some records, and as many data.
+
+    Batches of about LANES records are quickest. A million records need about as many times 100 bytes, since the first
+    block tells where the last ones are. Raises CdbError, before the first block, if they would not fit into 4 GB.
     """
     blocks: list[bytes] = []
-    buckets: list[list[int]] = [[] for _ in range(TABLES)]
+    buckets: list[list[bytes]] = [[] for _ in range(TABLES)]
+    put = [bucket.append for bucket in buckets]
     position = HEADER
-    for batch in _batches(pairs):
-        block, position = _records(batch, position, buckets)
+    for keys, data in batches:
+        block, position = _records(keys, data, position, put)
         blocks.append(block)
     if position + 16 * sum(map(len, buckets)) >= LIMIT:
         raise CdbError("more than 4 GB of records")
@@ -140,69 +158,107 @@ def hash_of(key: bytes) -> int:
     return number
 
 
-def hashes(keys: Sequence[bytes]) -> Sequence[int]:
-    """The hashes of many short keys at once, several times faster than one by one.
+def hashes(keys: Sequence[bytes], lengths: Sequence[int]) -> bytes:
+    """The hashes of many short keys of these lengths at once, 4 bytes each, several times faster than one by one.
 
-    Each key has a lane of 64 bits in one large number, so that one multiplication is one step of every hash. All keys
-    are made equally long by NULs before them; a lane begins with what those NULs turn into 5381.
+    Each key has a lane of 5 bytes in one large number, so that one multiplication is one step of every hash. All keys
+    are made equally long by spaces before them; a lane begins with what those spaces turn into 5381.
     """
-    width = max(map(len, keys), default=0)
-    starts = [START]
-    for _ in range(width):
-        starts.append(starts[-1] * INVERSE_OF_33 % LIMIT)
-    starts.reverse()
     count = len(keys)
-    joined = b"".join([key.rjust(width, b"\0") for key in keys])
-    lanes = int.from_bytes(pack(f"<{count}Q", *[starts[len(key)] for key in keys]), "little")
-    mask = int.from_bytes(b"\xff\xff\xff\xff\0\0\0\0" * count, "little")
-    column = bytearray(8 * count)
+    width = max(lengths, default=0)
+    padded = (b"%%%ds" % width * count) % tuple(keys)
+    start = bytearray(LANE * count)
+    short = bytes(lengths)
+    for place, back in enumerate(BACK):
+        start[place::LANE] = short.translate(back[width::-1].ljust(256))
+    lanes = int.from_bytes(start, "little")
+    mask = int.from_bytes(b"\xff\xff\xff\xff\0" * count, "little")
+    column = bytearray(LANE * count)
     for place in range(width):
-        column[::8] = joined[place::width]
+        column[::LANE] = padded[place::width]
         lanes = (lanes * 33 & mask) ^ int.from_bytes(column, "little")
-    return unpack(f"<{count}Q", lanes.to_bytes(8 * count, "little"))
+    done = lanes.to_bytes(LANE * count, "little")
+    packed = bytearray(4 * count)
+    for place in range(4):
+        packed[place::4] = done[place::LANE]
+    return bytes(packed)
 
 
-def _batches(pairs: Iterable[Pair]) -> Iterator[list[Pair]]:
-    batch: list[Pair] = []
-    for pair in pairs:
-        batch.append(pair)
-        if len(batch) == LANES:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+def _batches(pairs: Iterable[Pair]) -> Iterator[Columns]:
+    keys: list[bytes] = []
+    data: list[bytes] = []
+    for key, value in pairs:
+        keys.append(key)
+        data.append(value)
+        if len(keys) == LANES:
+            yield keys, data
+            keys, data = [], []
+    yield keys, data
 
 
-def _records(batch: list[Pair], position: int, buckets: list[list[int]]) -> tuple[bytes, int]:
-    """The bytes of some records that begin at `position`, and where they end; a slot for each goes to its bucket."""
-    keys, data = zip(*batch, strict=True)
+def _records(
+    keys: Sequence[bytes], data: Sequence[bytes], position: int, put: Sequence[Callable[[bytes], None]]
+) -> tuple[bytes, int]:
+    """The bytes of some records that begin at `position`, and where they end; their slots are put into the buckets."""
+    count = len(keys)
+    if not count:
+        return b"", position
     lengths = [*map(len, keys)]
-    sizes = [*map(len, data)]
-    if max(lengths) + max(sizes) >= LIMIT:
+    longest = max(lengths)
+    *positions, after = accumulate(_whole(lengths, longest, data), initial=position)
+    if after >= LIMIT:
         raise CdbError("more than 4 GB of records")
-    parts = [b""] * (3 * len(batch))
-    parts[::3] = map(TWO.pack, lengths, sizes)
+    parts = [b""] * (3 * count)
+    parts[::3] = _heads(lengths, data)
     parts[1::3] = keys
     parts[2::3] = data
-    numbers = hashes(keys) if max(lengths) <= LONGEST else map(hash_of, keys)
-    for number, length, size in zip(numbers, lengths, sizes, strict=True):
-        # A slot as the file has it, read as one little-endian number: the hash below, the position above.
-        buckets[number & 255].append(number | position << 32)
-        position += 8 + length + size
-    if position >= LIMIT:
-        raise CdbError("more than 4 GB of records")
-    return b"".join(parts), position
+    numbers = hashes(keys, lengths) if longest <= LONGEST else pack(f"<{count}I", *map(hash_of, keys))
+    where = pack(f"<{count}I", *positions)
+    slots = bytearray(SLOT * count)
+    for place in range(4):
+        slots[place::SLOT] = numbers[place::4]
+        slots[4 + place :: SLOT] = where[place::4]
+    for table, slot in zip(slots[::SLOT], unpack("8s" * count, slots), strict=True):
+        put[table](slot)
+    return b"".join(parts), after
 
 
-def _table(bucket: list[int]) -> bytes:
+def _whole(lengths: Sequence[int], longest: int, data: Sequence[bytes]) -> Sequence[int]:
+    """How long each record is; where all data are the same and short, by translating the lengths of the keys."""
+    more = 8 + len(data[0])
+    if longest + more < 256 and data.count(data[0]) == len(data):
+        return bytes(lengths).translate(bytes(range(more, 256)).ljust(256))
+    return [8 + length + len(each) for length, each in zip(lengths, data, strict=True)]
+
+
+def _heads(lengths: Sequence[int], data: Sequence[bytes]) -> list[bytes]:
+    """What stands before each key; one object for each length where all data are the same."""
+    if data.count(data[0]) < len(data):
+        return [*map(TWO.pack, lengths, map(len, data))]
+    heads = {length: TWO.pack(length, len(data[0])) for length in {*lengths}}
+    return [heads[length] for length in lengths]
+
+
+def _table(bucket: list[bytes]) -> bytes:
     """A hash table: each record in the first slot that is free from its own on, earlier records first."""
-    size = 2 * len(bucket)
-    slots = [0] * size
-    for slot in bucket:
-        at = (slot >> 8 & 0xFFFFFF) % size
-        while slots[at]:
-            at += 1
-            if at == size:
+    count = len(bucket)
+    size = 2 * count
+    empty = EMPTY
+    slots = [empty] * size
+    joined = b"".join(bucket)
+    # The upper three bytes of each hash.
+    upper = bytearray(4 * count)
+    for place in range(3):
+        upper[place::4] = joined[place + 1 :: SLOT]
+    for own, slot in zip([number % size for number in unpack(f"<{count}I", upper)], bucket, strict=True):
+        at = own
+        if slots[at] is not empty:
+            try:
+                while slots[at] is not empty:
+                    at += 1
+            except IndexError:
                 at = 0
+                while slots[at] is not empty:
+                    at += 1
         slots[at] = slot
-    return pack(f"<{size}Q", *slots)
+    return b"".join(slots)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import struct
 import subprocess
 from pathlib import Path
 
@@ -36,7 +37,17 @@ def test_iteration_gives_back_what_was_written_in_its_order(pairs: list[tuple[by
 
 @given(st.lists(st.binary(max_size=LONGEST), max_size=60))
 def test_hashes_side_by_side_are_the_hashes_one_by_one(keys: list[bytes]) -> None:
-    assert list(hashes(keys)) == [hash_of(key) for key in keys]
+    packed = hashes(keys, [*map(len, keys)])
+    assert struct.unpack(f"<{len(keys)}I", packed) == tuple(hash_of(key) for key in keys)
+
+
+@pytest.mark.parametrize("size", [0, 1, 200, 300])
+def test_records_that_all_have_the_same_data_are_as_any_others(size: int) -> None:
+    pairs = [(b"%d" % (number**3), b"x" * size) for number in range(100)]
+    others = [*pairs[:-1], (pairs[-1][0], b"another")]
+    assert list(Reader(cdb(*pairs))) == pairs
+    assert list(Reader(cdb(*others))) == others
+    assert all(Reader(cdb(*pairs)).get(key) == value for key, value in pairs)
 
 
 @pytest.mark.parametrize("count", [LANES - 1, LANES, LANES + 1, 3 * LANES])

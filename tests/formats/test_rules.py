@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from svtree.formats import cdb
-from svtree.formats.rulekeys import candidates
+from svtree.formats.rulekeys import NETWORKS, candidates
 from svtree.formats.rules import (
     ALLOW,
     BATCH,
@@ -200,14 +200,38 @@ def test_fields_of_other_kinds_and_an_unfinished_one_say_nothing() -> None:
     assert fields(b"D\0rest") == [b"D"]
 
 
-def test_a_long_file_is_read_as_its_lines_are_one_by_one() -> None:
-    odd = [b"# comment", b"1-2.:deny", b"no colon", b"", b'9.:allow,A="-#" ', b"#9.:allow", b"a#b:deny"]
-    lines = [b"10.%d.:allow" % number for number in range(3 * BATCH)]
-    for place, line in enumerate(odd):
-        lines[BATCH + 11 * place] = line
+LONG = [b"10.%d.:%s" % (number, (b"allow", b"deny", b'allow,A="1-2"')[number % 3]) for number in range(3 * BATCH // 8)]
+
+
+@pytest.mark.parametrize("ways", [1, 2, 3])
+def test_a_long_file_is_read_as_its_lines_are_one_by_one(ways: int) -> None:
+    odd = [b"# comment", b"1-2.:deny", b"no colon", b"deny:1.2.3.4:deny", b"", b'9.:allow,A="-#" ', b"#9.:allow"]
+    odd += [b"a#b:deny", b"10.0.0.0/9:deny", b"::1:deny"]
+    lines = [line for number, line in enumerate(LONG) if number % 3 < ways]
     one_by_one = [record for line in lines for record in records(line)]
     assert list(records(b"\n".join(lines))) == one_by_one
-    lines[2 * BATCH + 3] = b"10.:alow"
+    assert list(records(b"\n".join(lines) + b"\n")) == one_by_one
+    for place, line in enumerate(odd):
+        lines[len(lines) // 2 + 200 * place] = line.replace(b"deny:1.2.3.4:", b"deny:")
+    one_by_one = [record for line in lines for record in records(line) if record[0] != NETWORKS]
+    assert list(records(b"\n".join(lines))) == [*one_by_one, (NETWORKS, b"4/9")]
+
+
+def test_a_bad_line_of_a_long_file_is_named_by_its_number() -> None:
+    lines = list(LONG)
+    for place in (len(LONG) - 1, 0, len(LONG) // 2 + 7):
+        lines[place] = b"deny:1.2.3.4:deny" if place else b"10.:alow"
+        for text in (b"\n".join(lines), b"\n".join(lines) + b"\n"):
+            with pytest.raises(RulesError) as caught:
+                list(records(text))
+            assert (caught.value.line, caught.value.text) == (place + 1, lines[place])
+        lines[place] = LONG[place]
+
+
+def test_lines_that_only_together_have_a_colon_each_are_read_one_by_one() -> None:
+    text = b"1.:deny\n" + b"foo\ndeny:1.2.3.4\n:deny\n" * BATCH
     with pytest.raises(RulesError) as caught:
-        list(records(b"\n".join(lines)))
-    assert caught.value.line == 2 * BATCH + 4
+        list(records(text))
+    assert caught.value.line == 3
+    lines = [b"1.:deny"] * (BATCH // 4) + [b"foo", b"deny\0:deny,A=:x:", b"2.:deny"] * (BATCH // 8)
+    assert list(records(b"\n".join(lines))) == [record for line in lines for record in records(line)]

@@ -12,8 +12,8 @@ import gc
 import os
 import stat
 
-from svtree.formats.cdb import CdbError, make
-from svtree.formats.rules import RulesError, records
+from svtree.formats.cdb import CdbError, make_columns
+from svtree.formats.rules import RulesError, columns
 from svtree.program import PERMANENT, Fatal, UsageError
 from svtree.system.errors import reason
 from svtree.system.streams import read_all, write_all
@@ -44,7 +44,7 @@ def main(argv: Sequence[bytes], environ: Environ) -> int:  # noqa: ARG001 - ever
     # A million small objects without a cycle among them: the collector would only look through them again and again.
     gc.disable()
     try:
-        _write(descriptor, make(records(text)))
+        _write(descriptor, make_columns(columns(text)))
     except RulesError as error:
         raise Fatal(_explain(error, argv[3:4]), PERMANENT) from error
     except CdbError as error:
