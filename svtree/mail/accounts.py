@@ -114,6 +114,12 @@ def check(name: bytes, password: bytes, environ: Environ, timestamp: bytes = b""
     return None
 
 
+def knows_all_secrets(home: bytes) -> bool:
+    """Whether there are virtual users, and each one's secret is the password itself. Raises AccountError."""
+    users = _users(home)
+    return bool(users) and all(each.secret.startswith(passwords.PLAIN) for each in users.values())
+
+
 def add(home: bytes, name: bytes, password: bytes) -> Account:
     """Write a new virtual user into the qmail directory `home` and make HOME with its Maildir.
 

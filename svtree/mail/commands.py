@@ -40,6 +40,14 @@ class Commands:
 
     def take(self) -> Command | None:
         """The next command, or None if no whole line is there. Raises TooLongError."""
+        line = self.take_line()
+        if line is None:
+            return None
+        verb, _, argument = line.partition(b" ")
+        return Command(verb.lower(), argument.lstrip(b" "))
+
+    def take_line(self) -> bytes | None:
+        """The next line as it came, without its end, or None if no whole line is there. Raises TooLongError."""
         end = self._bytes.find(b"\n", self._searched)
         if end < 0:
             self._searched = len(self._bytes)
@@ -50,9 +58,7 @@ class Commands:
         line = bytes(self._bytes[:end])
         del self._bytes[: end + 1]
         self._searched = 0
-        line = line.removesuffix(b"\r").partition(b"\0")[0]
-        verb, _, argument = line.partition(b" ")
-        return Command(verb.lower(), argument.lstrip(b" "))
+        return line.removesuffix(b"\r").partition(b"\0")[0]
 
     def take_rest(self) -> bytes:
         """All bytes that are there, line or not: for what follows DATA."""

@@ -41,7 +41,7 @@ class Dialogue:
     def __init__(self, timeout: float, source: int = 0, sink: int = 1) -> None:
         """`timeout` is in seconds, for each read and each write; the descriptors stay the caller's."""
         self._timeout = int(min(timeout, 2_000_000) * 1000)
-        self._source = source
+        self.source = source
         self._sink = sink
         self._gathered = bytearray()
         self._readable = poll()
@@ -71,7 +71,7 @@ class Dialogue:
         if not self._readable.poll(self._timeout):
             raise SilentError
         try:
-            data = os.read(self._source, most)
+            data = os.read(self.source, most)
         except OSError as error:
             raise GoneError from error
         if not data:

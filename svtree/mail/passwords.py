@@ -4,7 +4,8 @@ Three forms:
 
     $scrypt$ln=14,r=8,p=1$SALT$HASH   RFC 7914; base64 without "="; what `make` writes (the form passlib writes too)
     $y$... $6$... $2b$...             crypt(5), through libcrypt: what /etc/shadow holds
-    {PLAIN}text                       the password itself, the only form that APOP (RFC 1939) can be checked against
+    {PLAIN}text                       the password itself, the only form that APOP (RFC 1939) and CRAM-MD5 (RFC 2195)
+                                      can be checked against
 
 Every check costs one slow hash, whatever its outcome, so that its time does not tell whether a user exists.
 """
@@ -68,6 +69,9 @@ def understand(secret: bytes) -> None:
 def opens(secret: bytes, password: bytes, timestamp: bytes = b"") -> bool:
     """Whether `password` is right. Against {PLAIN}, the APOP digest of `timestamp` is right as well.
 
+    So is the challenge "<...>" for a password if `timestamp` is its CRAM-MD5 digest: programs that speak SMTP and the
+    checkpassword interface have it this way round.
+
     Raises SecretError when it cannot be told: a secret in no known form, no libcrypt, no memory.
     """
     from hmac import compare_digest
@@ -76,7 +80,11 @@ def opens(secret: bytes, password: bytes, timestamp: bytes = b"") -> bool:
     if secret.startswith(PLAIN):
         spend(password)
         text = secret[len(PLAIN) :]
-        return compare_digest(text, password) | compare_digest(_apop(timestamp, text), password)
+        return (
+            compare_digest(text, password)
+            | compare_digest(_apop(timestamp, text), password)
+            | (_is_challenge(password) and compare_digest(_cram(password, text), timestamp))
+        )
     if secret.startswith(SCRYPT):
         work = _work(secret)
         return compare_digest(_scrypt(password, work), work.digest)
@@ -99,6 +107,18 @@ def _apop(timestamp: bytes, text: bytes) -> bytes:
 
     # RFC 1939 leaves no choice of hash.
     return md5(timestamp + text, usedforsecurity=False).hexdigest().encode()
+
+
+def _is_challenge(text: bytes) -> bool:
+    return text[:1] == b"<" and text[-1:] == b">"
+
+
+def _cram(challenge: bytes, text: bytes) -> bytes:
+    from hmac import digest
+
+    # RFC 2195 leaves no choice either. A password that looks like a challenge opens nothing by this: whoever may send
+    # a `timestamp` of his own choice must know the secret to make the digest.
+    return digest(text, challenge, "md5").hex().encode()
 
 
 def _scrypt(password: bytes, work: Work) -> bytes:

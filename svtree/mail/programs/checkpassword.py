@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import os
 
-from svtree.mail.accounts import AccountError, check
+from svtree.mail.accounts import AccountError
+from svtree.mail.login import log_in
 from svtree.multicall import preload
 from svtree.program import Chain, Fatal, UsageError
 from svtree.system.errors import reason
 from svtree.system.privileges import become
-from svtree.system.streams import read_all
+from svtree.system.streams import complain, read_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def main(argv: Sequence[bytes], environ: Environ) -> int | Chain:
         # Login and password must both be ended by a NUL; a timestamp may be missing.
         return MISUSED
     try:
-        account = check(words[0], words[1], environ, words[2])
+        account = log_in((words[0], words[1], words[2]), environ, _warn)
     except AccountError as error:
         raise Fatal(str(error)) from error
     if account is None:
@@ -55,6 +56,10 @@ def main(argv: Sequence[bytes], environ: Environ) -> int | Chain:
     preload(argv[1:], environ)
     _enter(account)
     return Chain(tuple(argv[1:]), {**environ, b"USER": account.name, b"HOME": account.home, b"SHELL": account.shell})
+
+
+def _warn(line: bytes) -> None:
+    complain(b"checkpassword: warning: " + line)
 
 
 def _enter(account: Account) -> None:

@@ -1,7 +1,7 @@
 """Serving one SMTP client at descriptors 0 and 1: what drives the session machine.
 
-Follows qmail-smtpd.c: which control files and variables count (`settings`), what is said when one cannot be read, and
-the exit codes: 0 after QUIT, 1 after anything else. Keeps nothing between calls, so that one process may serve client
+Follows qmail-smtpd.c: what is said when a control file cannot be read, and the exit codes: 0 after QUIT, 1 after
+anything else. Keeps nothing between calls, so that one process may serve client
 after client.
 """
 
@@ -9,48 +9,35 @@ from __future__ import annotations
 
 from time import time
 
-from svtree.formats.numbers import scan
 from svtree.formats.received import Peer, received
-from svtree.formats.record import record
-from svtree.mail.controls import ControlError, Controls, home
+from svtree.mail.controls import ControlError
 from svtree.mail.dialogue import Dialogue, GoneError, SilentError
 from svtree.mail.queue import submit
-from svtree.mail.smtp.recipients import Recipients
-from svtree.mail.smtp.session import Abandon, Begin, End, Finish, Policy, Reply, Session, Write
+from svtree.mail.smtp.actions import Abandon, Begin, Check, End, Finish, Reply, StartTls, Write
+from svtree.mail.smtp.session import Session
+from svtree.mail.smtp.settings import TIMEOUT, Settings, read
 from svtree.system.descriptors import ensure_standard
 from svtree.system.errors import reason
-from svtree.system.interfaces import addresses
 from svtree.system.streams import complain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from svtree.mail.smtp.session import Action
+    from svtree.mail.smtp.actions import Action
+    from svtree.mail.tls import Secured
     from svtree.program import Environ
 
 NAME = "qmail-smtpd"
-# Seconds, unless control/timeoutsmtpd says otherwise.
-TIMEOUT = 1200
 UNREADABLE = b"421 unable to read controls (#4.3.0)\r\n"
 NO_ADDRESSES = b"421 unable to figure out my IP addresses (#4.3.0)\r\n"
 
 
-@record
-class Settings:
-    """All that a session needs to know beforehand."""
-
-    policy: Policy
-    peer: Peer
-    recipients: Recipients
-    timeout: int
-
-
-def serve(environ: Environ) -> int:
-    """Serve the client; returns qmail-smtpd's exit code."""
+def serve(environ: Environ, checker: Sequence[bytes] = ()) -> int:
+    """Serve the client; returns qmail-smtpd's exit code. `checker` is the program that checks logins, and its words."""
     ensure_standard()
     try:
-        settings = read_settings(environ)
+        settings = read(environ, checker, _warn)
     except ControlError as error:
         return _turn_away(UNREADABLE, str(error))
     except OSError as error:
@@ -59,56 +46,25 @@ def serve(environ: Environ) -> int:
         with Dialogue(settings.timeout) as dialogue:
             return _Server(settings, environ, dialogue).run()
     finally:
-        settings.recipients.close()
-
-
-def read_settings(environ: Environ) -> Settings:
-    """The control files and the environment. Raises ControlError, or OSError if our addresses cannot be had."""
-    controls = Controls(home(environ))
-    me = controls.me()
-    greeting = controls.line("smtpgreeting", me)
-    if greeting is None:
-        shown = controls.directory.decode("utf-8", "surrogateescape")
-        raise ControlError(f"unable to read {shown}/me: file does not exist")
-    literal_host = controls.line("localiphost", me)
-    timeout = controls.number("timeoutsmtpd", TIMEOUT)
-    recipients = Recipients(controls, _warn)
-    bad = controls.lines("badmailfrom") or ()
-    databytes = controls.number("databytes", 0)
-    if b"DATABYTES" in environ:
-        databytes = scan(environ[b"DATABYTES"])[0] or 0
-    peer = Peer(
-        local=environ.get(b"TCPLOCALHOST", environ.get(b"TCPLOCALIP", b"unknown")),
-        ip=environ.get(b"TCPREMOTEIP", b"unknown"),
-        host=environ.get(b"TCPREMOTEHOST", b"unknown"),
-        info=environ.get(b"TCPREMOTEINFO"),
-    )
-    policy = Policy(
-        greeting=greeting,
-        remote_host=peer.host,
-        literal_host=literal_host or b"",
-        here=addresses() if literal_host is not None else frozenset(),
-        relay=environ.get(b"RELAYCLIENT"),
-        accepts=recipients.accepts,
-        bad_senders=frozenset(each.lower() for each in bad),
-        databytes=databytes,
-    )
-    return Settings(policy, peer, recipients, max(1, timeout))
+        settings.close()
 
 
 class _Server:
     """Performs the actions of one session."""
 
     def __init__(self, settings: Settings, environ: Environ, dialogue: Dialogue) -> None:
+        self._settings = settings
         self._session = Session(settings.policy)
         self._peer = settings.peer
-        self._environ = environ
-        self._dialogue = dialogue
+        self._given = self._environ = environ
+        self._dialogue: Dialogue | Secured = dialogue
         self._submission: submit.Submission | None = None
         self._code: int | None = None
 
     def run(self) -> int:
         try:
+            if self._settings.policy.secure:
+                self._secure()
             self._perform(self._session.greet())
             while self._code is None:
                 self._perform(self._next_event())
@@ -119,6 +75,7 @@ class _Server:
             return 1
         finally:
             self._forget()
+            self._take_leave()
 
     def _next_event(self) -> list[Action]:
         # Apart from hearing: a client that does not take its answers need not be told that it is silent.
@@ -146,9 +103,46 @@ class _Server:
                     more = self._finish(action)
                 elif isinstance(action, Abandon):
                     self._forget()
+                elif isinstance(action, StartTls):
+                    self._secure()
+                    more = self._session.secured()
+                elif isinstance(action, Check):
+                    more = self._check(action)
                 elif isinstance(action, End):
                     self._code = action.code
             actions = more
+
+    def _secure(self) -> None:
+        """Go on within TLS. Raises GoneError where there is none to be had: nothing can be said plainly any more."""
+        from svtree.mail.tls import Secured, TlsError, server_context
+
+        plain = self._dialogue
+        if isinstance(plain, Secured):
+            return
+        try:
+            plain.flush()
+            self._dialogue = Secured(plain, server_context(self._settings.certificate))
+        except TlsError as error:
+            _warn(f"no TLS with {self._peer.ip.decode('ascii', 'replace')}: {error}")
+            raise GoneError from error
+        # As somebody who has just come: RFC 3207.
+        self._peer, self._environ = self._settings.peer, self._given
+
+    def _take_leave(self) -> None:
+        if not isinstance(self._dialogue, Dialogue):
+            self._dialogue.finish()
+
+    def _check(self, action: Check) -> list[Action]:
+        # Checking may take long; the client shall have had all answers before.
+        self._dialogue.flush()
+        authority = self._settings.authority
+        outcome = "cannot tell" if authority is None else authority.check(action.login)
+        if outcome == "accepted":
+            peer = self._peer
+            # As with ident: whose the connection is, says the Received line.
+            self._peer = Peer(peer.local, peer.ip, peer.host, action.login.user)
+            self._environ = {**self._environ, b"TCPREMOTEINFO": action.login.user}
+        return self._session.checked(outcome)
 
     def _begin(self, action: Begin) -> list[Action]:
         try:
@@ -157,7 +151,7 @@ class _Server:
             # No descriptors or no memory for it: what qmail_open fails of.
             complain(f"{NAME}: warning: unable to begin a message: {reason(error)}")
             return self._session.not_begun()
-        self._submission.write(received(self._peer, b"SMTP", action.helo, int(time())))
+        self._submission.write(received(self._peer, action.protocol, action.helo, int(time())))
         return self._session.begun()
 
     def _finish(self, action: Finish) -> list[Action]:

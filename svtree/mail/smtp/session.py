@@ -8,91 +8,35 @@ reads no file and no clock, and knows no queue. Whoever drives it performs the a
 - `Write`: a piece of the message;
 - `Finish`: hand the message over, then say `finished` or `refused`; nothing else happens before;
 - `Abandon`: forget the message; the session goes on;
+- `StartTls`: send what there is to send, shake hands, then say `secured`; a connection that fails in it is closed;
+- `Check`: have a login checked, then say `checked`; nothing else happens before;
 - `End`: close the connection (and forget a message that has begun); nothing comes after it.
 
+What came later than qmail-smtpd is off unless `Policy.extensions` offers it: `svtree.mail.smtp.extensions`.
 `svtree.mail.smtp.table` says what is answered when; here is how an outcome is found.
 """
 
 from __future__ import annotations
 
-from svtree.formats.record import record
 from svtree.mail.commands import Command, Commands, TooLongError
-from svtree.mail.smtp import addresses, table
+from svtree.mail.smtp import addresses, extensions, table
+from svtree.mail.smtp.actions import Abandon, Begin, Check, End, Finish, Policy, Reply, StartTls, Write
 from svtree.mail.smtp.body import Body, StrayNewlineError
+from svtree.mail.smtp.sasl import Challenge, Sasl, SaslError, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Final, TypeAlias
+    from typing import Final
+
+    from svtree.mail.smtp.actions import Action
+    from svtree.mail.smtp.sasl import Login
 
 MAX_HOPS: Final = 100
 # All recipients of a message together, in bytes: some hundred thousand addresses.
 MOST_RECIPIENTS: Final = 8 << 20
-
-
-@record
-class Policy:
-    """What the administrator has decided, for one connection."""
-
-    greeting: bytes
-    # What $TCPREMOTEHOST says, or "unknown": a HELO of that name is not worth a word in the Received line.
-    remote_host: bytes
-    # The host that an address literal of this machine stands for, and this machine's addresses, four bytes each.
-    literal_host: bytes
-    here: frozenset[bytes]
-    # $RELAYCLIENT: any recipient is taken, with this appended. None: only those that `accepts` takes.
-    relay: bytes | None
-    # Asked with an address; None when it cannot be told now.
-    accepts: Callable[[bytes], bool | None]
-    # Addresses and @hosts, in lower case.
-    bad_senders: frozenset[bytes]
-    # The most bytes of a message; 0: no bound.
-    databytes: int
-
-
-@record
-class Reply:
-    """Send this."""
-
-    data: bytes
-
-
-@record
-class Begin:
-    """Start a message; `helo` is for its Received line, None where it would say nothing new."""
-
-    helo: bytes | None
-
-
-@record
-class Write:
-    """A piece of the message, lines ended by LF."""
-
-    data: bytes
-
-
-@record
-class Finish:
-    """The message is whole: hand it over with this envelope."""
-
-    sender: bytes
-    recipients: tuple[bytes, ...]
-
-
-@record
-class Abandon:
-    """Forget the message."""
-
-
-@record
-class End:
-    """Close the connection; `code` is qmail-smtpd's exit code."""
-
-    code: int
-
-
-if TYPE_CHECKING:
-    Action: TypeAlias = Reply | Begin | Write | Finish | Abandon | End
+# Logins that may fail before the connection is closed.
+MOST_FAILURES: Final = 3
 
 
 class Session:
@@ -103,7 +47,18 @@ class Session:
         self.state = table.IDLE
         self._policy = policy
         self._commands = Commands()
+        self._secure = policy.secure
+        self._sasl: Sasl | None = None
+        self._failures = 0
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        """Know nothing about the client."""
         self._helo: bytes | None = None
+        self._extended = False
+        self._authenticated = False
+        self._relay = self._policy.relay
+        self._parameters = extensions.Parameters()
         self._sender = b""
         self._sender_is_bad = False
         self._recipients: list[bytes] = []
@@ -149,6 +104,27 @@ class Session:
         self._answer(table.DELIVERY, "refused" if why[:1] == b"D" else "put off", {b"WHY": why[1:]})
         return self._go_on()
 
+    def secured(self) -> list[Action]:
+        """The connection is TLS. RFC 3207: what was said before it may have been anybody's, and is forgotten."""
+        self._waiting = False
+        self._secure = True
+        self._begin_anew()
+        return self._go_on()
+
+    def checked(self, outcome: str) -> list[Action]:
+        """What came of the login: "accepted", "refused" or "cannot tell"."""
+        self._waiting = False
+        if outcome == "accepted":
+            self._authenticated = True
+            if self._relay is None:
+                self._relay = b""
+        elif outcome == "refused":
+            self._failures += 1
+            if self._failures >= MOST_FAILURES:
+                outcome = "refused too often"
+        self._answer(table.AUTHENTICATION, outcome)
+        return self._go_on()
+
     def timed_out(self) -> list[Action]:
         """The client has been silent for too long."""
         self._answer(table.TROUBLE, "time out")
@@ -171,14 +147,22 @@ class Session:
             data = self._commands.take_rest()
             return bool(data) and self._take_body(data)
         try:
+            if self.state == table.LOGIN:
+                line = self._commands.take_line()
+                return line is not None and self._go_on_with_login(line)
             command = self._commands.take()
         except TooLongError:
             self._answer(table.TROUBLE, "line too long")
             return False
         if command is None:
             return False
-        self._do(table.TABLE[self.state].get(command.verb, table.UNKNOWN), command)
+        step = table.TABLE[self.state].get(command.verb, table.UNKNOWN)
+        self._do(step if self._is_offered(step) else table.UNKNOWN, command)
         return True
+
+    def _is_offered(self, step: str) -> bool:
+        word = extensions.STARTTLS if step == table.SECURITY else extensions.AUTH
+        return step not in table.OFFERED or word in self._policy.extensions.words
 
     def _do(self, step: str, command: Command) -> None:
         if step == table.FROM:
@@ -187,19 +171,92 @@ class Session:
             self._answer(table.TO, self._take_recipient(command.argument))
         elif step == table.MESSAGE:
             self._waiting = True
-            self._actions.append(Begin(self._helo))
+            self._actions.append(Begin(self._helo, self._protocol()))
+        elif step == table.SECURITY:
+            self._secure_connection(command.argument)
+        elif step == table.AUTHENTICATION:
+            self._log_in(command.argument)
         else:
             if step in {table.HELLO, table.EXTENDED_HELLO}:
                 # case_diffs: what the DNS said already is not said again.
                 same = command.argument.lower() == self._policy.remote_host.lower()
                 self._helo = None if same else command.argument
+                self._extended = step == table.EXTENDED_HELLO
             self._answer(step, "done")
+
+    def _protocol(self) -> bytes:
+        # qmail-smtpd calls everything SMTP.
+        return extensions.protocol(
+            extended=self._extended and bool(self._policy.extensions.words),
+            secure=self._secure,
+            authenticated=self._authenticated,
+            utf8=self._parameters.utf8,
+        )
+
+    def _secure_connection(self, argument: bytes) -> None:
+        if argument:
+            self._answer(table.SECURITY, "argument")
+        elif self._secure:
+            self._answer(table.SECURITY, "secure already")
+        elif not self._policy.certified:
+            self._answer(table.SECURITY, "not available")
+        else:
+            self._answer(table.SECURITY, "agreed")
+            # Whatever is here already came unprotected: somebody between us and the client may have put it there.
+            self._commands.take_rest()
+            self._waiting = True
+            self._actions.append(StartTls())
+
+    def _methods(self) -> tuple[bytes, ...]:
+        policy = self._policy
+        return extensions.mechanisms(
+            policy.extensions,
+            secure=self._secure,
+            tls=extensions.STARTTLS in policy.extensions.words,
+            secrets_known=policy.secrets_known,
+        )
+
+    def _log_in(self, argument: bytes) -> None:
+        mechanism, space, initial = argument.rstrip(b" ").partition(b" ")
+        mechanism = mechanism.upper()
+        if self._authenticated:
+            self._answer(table.AUTHENTICATION, "known already")
+        elif mechanism not in self._methods():
+            clear = mechanism in extensions.CLEAR and not self._secure
+            self._answer(table.AUTHENTICATION, "insecure" if clear else "no such mechanism")
+        else:
+            self._sasl = Sasl(mechanism, self._policy.challenge())
+            self._ask(lambda sasl: sasl.start(initial.lstrip(b" ") if space else None))
+
+    def _go_on_with_login(self, line: bytes) -> bool:
+        self._ask(lambda sasl: sasl.answer(line))
+        return True
+
+    def _ask(self, step: Callable[[Sasl], Challenge | Login]) -> None:
+        """Take one step of the login under way."""
+        assert self._sasl is not None  # noqa: S101 - set before the state says that a login is under way
+        try:
+            found = step(self._sasl)
+        except SaslError as error:
+            self._answer(table.AUTHENTICATION, str(error))
+            return
+        if isinstance(found, Challenge):
+            self._answer(table.AUTHENTICATION, "asked", {b"CHALLENGE": encode(found.text)})
+            return
+        self._waiting = True
+        self._actions.append(Check(found))
 
     def _answer(self, step: str, outcome: str, words: Mapping[bytes, bytes] | None = None) -> None:
         """Say what the table says and go where it says."""
         text, state = table.STEPS[step][outcome]
+        offered = self._policy.extensions
+        if step == table.EXTENDED_HELLO and offered.words:
+            tls = extensions.STARTTLS in offered.words and self._policy.certified and not self._secure
+            text = extensions.hello(b"GREETING", offered, self._policy.databytes, tls=tls, methods=self._methods())
         for name, word in (words or {b"GREETING": self._policy.greeting}).items():
             text = text.replace(name, word)
+        if extensions.ENHANCED in offered.words:
+            text = extensions.enhanced(text, step)
         self._actions.append(Reply(text + b"\r\n"))
         if state != table.SAME:
             self.state = state
@@ -211,10 +268,21 @@ class Session:
         address = addresses.localize(address, self._policy.literal_host, self._policy.here)
         return address if len(address) <= addresses.LONGEST else None
 
+    def _understood(self, argument: bytes) -> extensions.Parameters | None:
+        # qmail-smtpd looks at no parameter.
+        offered = self._policy.extensions
+        return extensions.parameters(argument, offered) if offered.words else extensions.Parameters()
+
     def _take_sender(self, argument: bytes) -> str:
         address = self._address(argument)
         if address is None:
             return "too long"
+        found = self._understood(argument)
+        if found is None:
+            return "bad parameter"
+        if found.size is not None and 0 < self._policy.databytes < found.size:
+            return "too big"
+        self._parameters = found
         lowered = address.lower()
         at = lowered.rfind(b"@")
         bad = self._policy.bad_senders
@@ -228,14 +296,18 @@ class Session:
         address = self._address(argument)
         if address is None:
             return "too long"
+        if self._understood(argument) is None:
+            return "bad parameter"
         if self._sender_is_bad:
             return "bad sender"
-        if self._policy.relay is not None:
-            address += self._policy.relay
+        if self._relay is not None:
+            address += self._relay
         else:
             accepted = self._policy.accepts(address)
             if not accepted:
                 return "cannot tell" if accepted is None else "not ours"
+        if self._policy.exists is not None and not self._policy.exists(address):
+            return "no mailbox"
         # The list's own eight bytes, and Python's for a short object, count as well.
         self._size_of_recipients += len(address) + 64
         if self._size_of_recipients > MOST_RECIPIENTS:

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from svtree.mail import commands
 from svtree.mail.smtp import session as smtp
 from svtree.mail.smtp import table
-from svtree.mail.smtp.session import Abandon, Begin, End, Finish, Policy, Reply, Session, Write
+from svtree.mail.smtp.actions import Abandon, Begin, End, Finish, Policy, Reply, Write
+from svtree.mail.smtp.session import Session
 
 if TYPE_CHECKING:
-    from svtree.mail.smtp.session import Action
+    from svtree.mail.smtp.actions import Action
 
 PAGE = Path(__file__).parents[3] / "docs" / "smtp-session.md"
 HERE = frozenset({bytes(4), bytes([127, 0, 0, 1])})
@@ -60,7 +61,7 @@ class Driver:
                 match action:
                     case Reply(data):
                         self.said += data
-                    case Begin(helo):
+                    case Begin(helo, _):
                         self.begun.append(helo)
                         self._text = []
                         more = self.session.begun()
@@ -109,7 +110,7 @@ def test_every_step_in_the_table_is_described_and_every_description_is_used() ->
         table.TROUBLE,
     }
     assert used == set(table.STEPS)
-    states = {*table.TABLE, table.DATA, table.OVER, table.SAME}
+    states = {*table.TABLE, table.DATA, table.LOGIN, table.OVER, table.SAME}
     assert {state for outcomes in table.STEPS.values() for _, state in outcomes.values()} <= states
 
 
@@ -198,7 +199,7 @@ def test_what_the_queue_says_is_passed_on_and_the_session_goes_on() -> None:
 def test_when_no_message_can_be_begun_the_session_goes_on() -> None:
     session = Session(policy())
     actions = session.receive(ENVELOPE + b"DATA\r\nNOOP\r\n")
-    assert actions[-1] == Begin(None)
+    assert actions[-1] == Begin(None, b"SMTP")
     assert session.receive(b"DATA\r\n") == []
     assert session.not_begun() == [
         Reply(b"451 qqt failure (#4.3.0)\r\n"),

@@ -1,0 +1,144 @@
+"""What a session of qmail-smtpd needs to know beforehand: control files, the environment, and who answers questions.
+
+Follows qmail-smtpd.c. Of its own: control/esmtp (`svtree.mail.smtp.extensions`), control/rcptcheck
+(`svtree.mail.smtp.mailboxes`), control/servercert.pem, $SMTPS, and $UID and $GID (`svtree.mail.smtp.authority`).
+"""
+
+from __future__ import annotations
+
+import os
+from time import time
+
+from svtree.formats.numbers import scan
+from svtree.formats.received import Peer
+from svtree.formats.record import record
+from svtree.mail.controls import ControlError, Controls, home
+from svtree.mail.smtp import extensions, mailboxes
+from svtree.mail.smtp.actions import Policy
+from svtree.mail.smtp.extensions import Extensions
+from svtree.mail.smtp.recipients import Recipients
+from svtree.system.errors import reason
+from svtree.system.interfaces import addresses
+from svtree.system.privileges import become
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from svtree.mail.smtp.authority import Authority
+    from svtree.program import Environ
+
+# Seconds, unless control/timeoutsmtpd says otherwise.
+TIMEOUT = 1200
+
+
+@record
+class Settings:
+    """All that a session needs to know beforehand."""
+
+    policy: Policy
+    peer: Peer
+    recipients: Recipients
+    timeout: int
+    # The file with the certificate and key.
+    certificate: bytes
+    # Who knows about logins and mailboxes; None where nobody need be asked.
+    authority: Authority | None
+
+    def close(self) -> None:
+        """Give back what is held."""
+        self.recipients.close()
+        if self.authority is not None:
+            self.authority.close()
+
+
+def read(environ: Environ, checker: Sequence[bytes], warn: Callable[[str], None]) -> Settings:
+    """The control files and the environment; afterwards this process is no root if that can be had.
+
+    Raises ControlError, or OSError if our addresses, or another process, cannot be had.
+    """
+    controls = Controls(home(environ))
+    me = controls.me()
+    greeting = controls.line("smtpgreeting", me)
+    if greeting is None:
+        shown = controls.directory.decode("utf-8", "surrogateescape")
+        raise ControlError(f"unable to read {shown}/me: file does not exist")
+    literal_host = controls.line("localiphost", me)
+    timeout = controls.number("timeoutsmtpd", TIMEOUT)
+    recipients = Recipients(controls, warn)
+    bad = controls.lines("badmailfrom") or ()
+    databytes = controls.number("databytes", 0)
+    if b"DATABYTES" in environ:
+        databytes = scan(environ[b"DATABYTES"])[0] or 0
+    peer = Peer(
+        local=environ.get(b"TCPLOCALHOST", environ.get(b"TCPLOCALIP", b"unknown")),
+        ip=environ.get(b"TCPREMOTEIP", b"unknown"),
+        host=environ.get(b"TCPREMOTEHOST", b"unknown"),
+        info=environ.get(b"TCPREMOTEINFO"),
+    )
+    offered = _extensions(controls)
+    authority = _authority(offered, controls, checker, environ)
+    certificate = controls.directory + b"/servercert.pem"
+    policy = Policy(
+        greeting=greeting,
+        remote_host=peer.host,
+        literal_host=literal_host or b"",
+        here=addresses() if literal_host is not None else frozenset(),
+        relay=environ.get(b"RELAYCLIENT"),
+        accepts=recipients.accepts,
+        bad_senders=frozenset(each.lower() for each in bad),
+        databytes=databytes,
+        extensions=offered,
+        certified=extensions.STARTTLS in offered.words and _is_readable(certificate, warn),
+        secure=_is_on(environ, b"SMTPS"),
+        secrets_known=extensions.AUTH in offered.words and authority is not None and authority.knows_secrets(),
+        challenge=lambda: _challenge(me or greeting),
+        exists=authority.exists if authority is not None and mailboxes.wanted(controls) else None,
+    )
+    return Settings(policy, peer, recipients, max(1, timeout), certificate, authority)
+
+
+def _extensions(controls: Controls) -> Extensions:
+    lines = controls.lines("esmtp")
+    if lines is None:
+        return Extensions()
+    try:
+        return extensions.parse(lines)
+    except extensions.ExtensionError as error:
+        shown = controls.directory.decode("utf-8", "surrogateescape")
+        raise ControlError(f"unable to read {shown}/esmtp: {error}") from error
+
+
+def _authority(offered: Extensions, controls: Controls, checker: Sequence[bytes], environ: Environ) -> Authority | None:
+    """Who answers questions, if any may be asked; root's rights are with it from here on."""
+    asked = extensions.AUTH in offered.words or mailboxes.wanted(controls)
+    somebody = None
+    if b"UID" in environ:
+        from svtree.mail.smtp.authority import identity
+
+        somebody = identity(environ)
+    if not asked:
+        if somebody is not None:
+            become(somebody[1], somebody[0])
+        return None
+    from svtree.mail.smtp.authority import Direct, set_apart
+
+    direct = Direct(checker, environ)
+    return direct if somebody is None else set_apart(direct, *somebody)
+
+
+def _is_readable(path: bytes, warn: Callable[[str], None]) -> bool:
+    try:
+        os.close(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+    except OSError as error:
+        warn(f"unable to read {os.fsdecode(path)}: {reason(error)}: no STARTTLS")
+        return False
+    return True
+
+
+def _is_on(environ: Environ, name: bytes) -> bool:
+    return environ.get(name, b"") not in (b"", b"0")
+
+
+def _challenge(host: bytes) -> bytes:
+    return b"<%d.%d.%s@%s>" % (os.getpid(), int(time()), os.urandom(8).hex().encode(), host)
