@@ -2,7 +2,8 @@
 
 Follows <https://cr.yp.to/proto/qmtp.txt> and qmail-qmtpd.c: message after message, each a netstring that begins with LF
 or CR (lines then end with CR LF), a netstring with the sender, and one with the recipients, which are netstrings. Each
-recipient is answered.
+recipient is answered. Two things are not the original's: it takes a recipient's length that has other bytes than digits
+for some number, and it forgets replies that it has not sent when the client then breaks the protocol.
 """
 
 from __future__ import annotations
