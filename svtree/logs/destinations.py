@@ -12,6 +12,7 @@ import os
 import select
 import socket
 import time
+from abc import ABC, abstractmethod
 
 from svtree.formats import syslog
 
@@ -29,7 +30,7 @@ TIOCOUTQ = 0x5411
 FLAGS = socket.SOCK_CLOEXEC
 
 
-class Sender:
+class Sender(ABC):
     """What all destinations have in common: one socket, and messages in the destination's form."""
 
     def __init__(self, where: Destination, tag: bytes, facility: int) -> None:
@@ -46,13 +47,13 @@ class Sender:
         """Whether messages can be sent."""
         return self._socket is not None
 
+    @abstractmethod
     def open(self) -> None:
         """Connect; OSError where nobody is there."""
-        raise NotImplementedError
 
+    @abstractmethod
     def send(self, piece: Piece) -> None:
         """Send a message. OSError: it may not have arrived, and the destination is closed."""
-        raise NotImplementedError
 
     def settled(self) -> bool:
         """Whether all that was sent is in somebody else's hands. OSError: it is not, and the destination is closed."""
