@@ -15,7 +15,7 @@ help:
 	@echo 'make test   lint, unit, property and whole-tree tests'
 	@echo 'make lint   ruff, mypy --strict, import contracts'
 	@echo 'make bench  benchmarks beside the originals, as ratios'
-	@echo 'make docs   manual pages into build/man'
+	@echo 'make docs   the documentation into build/site, manual pages into build/man'
 	@echo 'make clean  remove what the others made'
 
 $(BIN)/.made: pyproject.toml svtree/registry.py packaging/hatch_build.py
@@ -55,6 +55,8 @@ bench: $(BIN)/.made
 
 docs: $(BIN)/.made
 	$(BIN)/python docs/build.py build/man
+	$(BIN)/sphinx-build -n -W --keep-going -q -b html -d build/doctrees docs build/site
+	@echo 'The documentation: build/site/index.html'
 
 clean:
 	rm -rf build dist demo .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
