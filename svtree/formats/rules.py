@@ -73,11 +73,11 @@ def parse(text: bytes) -> Iterator[Rule]:
     """The rules in a file, in order; RulesError at the first line that is none."""
     for number, whole in enumerate(text.split(b"\n"), 1):
         try:
-            split = _split(whole)
-            if split is None:
+            parts = split(whole)
+            if parts is None:
                 continue
-            address, told = split
-            data = _data(told)
+            address, told = parts
+            data = instructions(told)
             # The range is looked at for its errors; the rule keeps it as it was written.
             next(keys(address), None)
         except Unclear as error:
@@ -185,13 +185,13 @@ def _columns(
     told_by: list[bytes] = []
     for number, whole in enumerate(batch.split(b"\n"), first):
         try:
-            split = _split(whole)
-            if split is None:
+            parts = split(whole)
+            if parts is None:
                 continue
-            address, told = split
+            address, told = parts
             data = known.get(told)
             if data is None:
-                data = known[told] = _data(told)
+                data = known[told] = instructions(told)
             for key, network in keys(address):
                 if network is not None:
                     seen.add((network.bits, network.length))
@@ -202,7 +202,7 @@ def _columns(
     return found, told_by
 
 
-def _split(whole: bytes) -> tuple[bytes, bytes] | None:
+def split(whole: bytes) -> tuple[bytes, bytes] | None:
     """The address of a line and what it tells; None for a line that says nothing."""
     if whole[:1] == b"#":
         return None
@@ -223,7 +223,7 @@ def _split(whole: bytes) -> tuple[bytes, bytes] | None:
     return longer, line[end + 1 :]
 
 
-def _data(told: bytes) -> bytes:
+def instructions(told: bytes) -> bytes:
     """The data for what stands after the colon."""
     if told.startswith(DENY):
         fields, at = [b"D"], len(DENY)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from svtree.program import Environ
 
 PROGRAM = b"tcprules"
+WARNING = b"tcprules: warning: "
 # A million rules take two seconds.
 SECONDS = 30.0
 # The service reads the cdb as its own user.
@@ -52,6 +53,14 @@ class Compilation:
         # The third argument is the name by which our tcprules speaks of its input; the original ignores it.
         argv = (PROGRAM, self._new, self._temporary, self._source)
         return Order(os.path.abspath(program), argv, self._directory, self._source, SECONDS)
+
+    def warnings(self, ended: Ended) -> tuple[str, ...]:
+        """What our tcprules has warned of, "tcp.smtp:3: why", though it has compiled the rules; none if it has not."""
+        if self._failure(ended) is not None:
+            return ()
+        # Only the beginning of a long output is kept: its last line may be half.
+        whole = ended.output[: ended.output.rfind(b"\n") + 1].splitlines()
+        return tuple(first_line(line.removeprefix(WARNING)) for line in whole if line.startswith(WARNING))
 
     def judge(self, ended: Ended) -> Iterator[Outcome | None]:
         """What has become of it: None after each block compared, in the end the Outcome."""

@@ -61,7 +61,18 @@ class Surroundings:
 class Service:
     """Looks after one service directory until it is closed."""
 
-    __slots__ = ("_around", "_closed", "_eye", "_looking", "_machine", "_reported", "_text", "_timer", "directory")
+    __slots__ = (
+        "_around",
+        "_closed",
+        "_eye",
+        "_looking",
+        "_machine",
+        "_reported",
+        "_text",
+        "_timer",
+        "_warned",
+        "directory",
+    )
 
     def __init__(self, directory: bytes, around: Surroundings) -> None:
         """`directory` is an absolute path; its first look comes in the next turn of the loop."""
@@ -74,6 +85,7 @@ class Service:
         self._looking = False
         self._closed = False
         self._reported: tuple[Complaint, ...] = ()
+        self._warned: dict[bytes, tuple[str, ...]] = {}
         self._arm()
 
     def hint(self, events: int = 0) -> None:  # noqa: ARG002 - whatever happened, it is time to look
@@ -165,6 +177,7 @@ class Service:
         compilation = Compilation(self.directory, entry)
 
         def judge(ended: Ended) -> Iterator[None]:
+            self._pass_on(entry, compilation.warnings(ended))
             for outcome in compilation.judge(ended):
                 if outcome is not None:
                     self._done(entry, outcome)
@@ -177,6 +190,14 @@ class Service:
             self._around.slices.add(judge(missing))
             return
         self._around.jobs.start(order, lambda ended: self._around.slices.add(judge(ended)))
+
+    def _pass_on(self, entry: Entry, warnings: tuple[str, ...]) -> None:
+        """Warn of lines that compile and are odd: once, and again only if they were mended meanwhile."""
+        before = self._warned.get(entry.pattern, ())
+        self._warned[entry.pattern] = warnings
+        for warning in warnings:
+            if warning not in before:
+                self._around.warn(f"{self._name()}/{warning}")
 
     def _run(self, entry: Entry, argv: tuple[bytes, ...]) -> None:
         name = argv[0]
@@ -196,13 +217,17 @@ class Service:
         if complaints == self._reported:
             return
         before, self._reported = self._reported, complaints
+        for complaint in complaints:
+            if complaint not in before:
+                self._around.warn(f"{self._name()}/{complaint.text}")
+        self._around.report(self.directory, complaints)
+
+    def _name(self) -> str:
+        """What the service is called in warnings."""
         name = os.path.basename(self.directory)
         if name == b"log":
             name = os.path.basename(os.path.dirname(self.directory)) + b"/log"
-        for complaint in complaints:
-            if complaint not in before:
-                self._around.warn(f"{name.decode('utf-8', 'surrogateescape')}/{complaint.text}")
-        self._around.report(self.directory, complaints)
+        return name.decode("utf-8", "surrogateescape")
 
 
 def _failure(name: str, ended: Ended) -> str:

@@ -58,3 +58,54 @@ def test_readers_see_the_old_or_the_new_rules_and_nothing_between(folder: Path, 
     assert writer.returncode == 0
     assert {(answer.code, answer.err) for answer in answers} == {(0, b"")}
     assert os.listdir(folder) == ["a.cdb"]
+
+
+ODD = b'127.:allow,RELAYCLIENT=""\n192.168.2:allow\n:allow, A="1"\n'
+WARNINGS = [
+    b"never matches: a prefix ends with a dot, 192.168.2.",
+    b'the name of the variable is " A": spaces count, leave them out',
+]
+
+
+def test_odd_lines_are_warned_of_and_compiled(folder: Path) -> None:
+    done = run([ours("tcprules"), "a.cdb", "a.tmp"], stdin=ODD, cwd=folder)
+    assert done.code == 0
+    assert done.err.splitlines() == [
+        b"tcprules: warning: line %d: %s" % (line, text) for line, text in zip((2, 3), WARNINGS, strict=True)
+    ]
+    named = run([ours("tcprules"), "b.cdb", "b.tmp", "tcp.smtp"], stdin=ODD, cwd=folder)
+    assert named.err.startswith(b"tcprules: warning: tcp.smtp:2: never")
+    assert (folder / "a.cdb").read_bytes() == (folder / "b.cdb").read_bytes()
+
+
+def test_q_silences_warnings_and_nothing_else(folder: Path) -> None:
+    done = run([ours("tcprules"), "-q", "a.cdb", "a.tmp"], stdin=ODD, cwd=folder)
+    assert (done.code, done.out, done.err) == (0, b"", b"")
+    assert (folder / "a.cdb").exists()
+    done = run([ours("tcprules"), "-q", "a.cdb", "a.tmp", "tcp.smtp"], stdin=b":deni\n", cwd=folder)
+    assert (done.code, done.err) == (
+        100,
+        b"tcprules: fatal: tcp.smtp:1: neither allow nor deny after the colon\n",
+    )
+
+
+def test_a_cdb_called_q_is_what_the_original_makes_of_two_arguments(folder: Path) -> None:
+    assert run([ours("tcprules"), "-q", "a.tmp"], stdin=b":deny\n", cwd=folder).code == 0
+    assert [path.name for path in folder.iterdir()] == ["-q"]
+
+
+def test_rules_that_do_not_compile_are_the_only_thing_spoken_of(folder: Path) -> None:
+    done = run([ours("tcprules"), "a.cdb", "a.tmp"], stdin=b"10:allow\n:deni\n", cwd=folder)
+    assert (done.code, done.err) == (100, b"tcprules: fatal: unable to parse this line: :deni\n")
+
+
+def test_a_mistake_made_often_is_told_some_times(folder: Path) -> None:
+    text = b"".join(b"10.%d:deny\n" % number for number in range(30))
+    told = run([ours("tcprules"), "a.cdb", "a.tmp", "rules"], stdin=text, cwd=folder).err.splitlines()
+    assert len(told) == 21
+    assert told[-1] == b"tcprules: warning: rules: 10 more, which svtree rules lint shows"
+
+
+def test_rules_that_only_a_program_can_have_written_are_not_looked_through(folder: Path) -> None:
+    text = b"".join(b"10.%d.%d:deny\n" % (number >> 8, number & 255) for number in range(8000))
+    assert run([ours("tcprules"), "a.cdb", "a.tmp"], stdin=text, cwd=folder).err == b""

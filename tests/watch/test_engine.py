@@ -161,6 +161,20 @@ def test_rules_that_do_not_compile_leave_the_old_ones_in_force_until_mended(watc
     assert watching.events() == [["report", "smtpd", []], ["act", "smtpd", "Restart"]]
 
 
+def test_odd_lines_are_in_force_told_once_and_nothing_to_complain_of(quick: Watching) -> None:
+    quick.start()
+    quick.events()
+    odd = "smtpd/tcp.smtp:1: never matches: a prefix ends with a dot, 10.1."
+    quick.write("tcp.smtp", "10.1:allow\n:deny\n")
+    quick.until_denied()
+    assert quick.events() == [["log", f"svscan: warning: {odd}"], ["act", "smtpd", "Restart"]]
+    quick.write("tcp.smtp", "10.1:allow\n:deny\n2.2:allow\n")
+    other = "smtpd/tcp.smtp:3: never matches: a prefix ends with a dot, 2.2."
+    assert quick.events() == [["log", f"svscan: warning: {other}"], ["act", "smtpd", "Restart"]]
+    quick.write("tcp.smtp", ":deny\n")
+    assert quick.events() == [["act", "smtpd", "Restart"]]
+
+
 def test_rules_mended_to_what_they_were_restart_nothing(watching: Watching) -> None:
     watching.write("tcp.smtp", ":alow\n")
     watching.await_event(["report", "smtpd", ["tcp.smtp:1: neither allow nor deny after the colon"]])
