@@ -7,7 +7,8 @@ Follows qmail-users(5), qmail-newu.c and qmail-lspawn.c. A line is one of
 
 and the file ends with a line ".". In the cdb the key of the first is !local and a NUL, of the second !loc, in small
 letters; the data are the fields up to EXT with NULs between them. The empty key's data are the bytes that a LOC ends
-with, so that a reader tries no prefix that cannot be there.
+with, so that a reader tries no prefix that cannot be there. (They are written as they stand and compared with small
+letters, so that a LOC that ends with a capital letter is never found; the original's cdb and lookup are kept.)
 """
 
 from __future__ import annotations
