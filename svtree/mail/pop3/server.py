@@ -10,58 +10,149 @@ from __future__ import annotations
 import os
 from time import time
 
+from svtree.mail.checker import Checker, CheckerError
+from svtree.mail.controls import ControlError
 from svtree.mail.dialogue import BLOCK, Dialogue, GoneError, SilentError
 from svtree.mail.pop3 import maildir
-from svtree.mail.pop3.session import Authorization, Check, End, Message, Open, Reply, Send, Transaction, Update
+from svtree.mail.pop3.offering import Offering, read, tell, told, unique
+from svtree.mail.pop3.session import (
+    Authorization,
+    Check,
+    End,
+    Message,
+    Offer,
+    Open,
+    Reply,
+    Send,
+    StartTls,
+    Transaction,
+    Update,
+)
 from svtree.mail.pop3.stuffing import Stuffing
-from svtree.multicall import become
-from svtree.system.descriptors import ensure_standard, place
-from svtree.system.signals import as_a_c_program
-from svtree.system.streams import write_all
+from svtree.system.descriptors import ensure_standard
+from svtree.system.streams import complain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import NoReturn
 
     from svtree.mail.pop3.maildir import Stored
     from svtree.mail.pop3.session import Action
+    from svtree.mail.tls import Secured
     from svtree.program import Environ
 
 # Seconds.
 TIMEOUT = 1200
-# Where the checker reads the login from: cr.yp.to/checkpwd/interface.html.
-ASKED = 3
 
 
 def authorize(host: bytes, checker: Sequence[bytes], environ: Environ) -> int:
     """Ask for a login and let `checker` serve it; returns qmail-popup's one exit code, 1."""
     ensure_standard()
-    # A timestamp promises that APOP may work. Clients that believe it never try anything else.
-    timestamp = b"" if b"NOAPOP" in environ else b"<%d.%d@%s>" % (os.getpid(), int(time()), host)
-    session = Authorization(timestamp)
+    try:
+        offering = read(environ, checker, _warn)
+    except ControlError as error:
+        _warn(str(error))
+        offering = Offering(Offer(), timestamp=b"NOAPOP" not in environ, certificate=b"")
     try:
         with Dialogue(TIMEOUT) as dialogue:
-            actions: Sequence[Action] = session.greet()
-            while True:
-                more: Sequence[Action] = ()
-                for action in actions:
-                    if isinstance(action, Reply):
-                        dialogue.say(action.data)
-                    elif isinstance(action, Check):
-                        dialogue.flush()
-                        outcome = _check(action, timestamp, checker, environ)
-                        more = session.checked(outcome)
-                    elif isinstance(action, End):
-                        dialogue.flush()
-                        return 1
-                # Byte by byte: what follows the password is for another program, which reads the descriptor itself.
-                actions = more or session.receive(dialogue.hear(1))
+            _Login(host, checker, offering, environ, dialogue).run()
     except (GoneError, SilentError):
         return 1
+    return 1
 
 
-def transact(directory: bytes) -> int:
+class _Login:
+    """Performs the actions of one authorization."""
+
+    def __init__(
+        self, host: bytes, checker: Sequence[bytes], offering: Offering, environ: Environ, dialogue: Dialogue
+    ) -> None:
+        # A timestamp promises that APOP may work. Clients that believe it never try anything else.
+        self._timestamp = b"<%d.%d@%s>" % (os.getpid(), int(time()), host) if offering.timestamp else b""
+        self._session = Authorization(self._timestamp, offering.offer)
+        self._checker = checker
+        self._offering = offering
+        self._environ = tell(offering.offer, environ)
+        self._dialogue: Dialogue | Secured = dialogue
+
+    def run(self) -> None:
+        try:
+            if self._offering.offer.secure:
+                self._secure()
+            actions: Sequence[Action] = self._session.greet()
+            while self._perform(actions):
+                # Byte by byte: what follows the password is for another program, which reads the descriptor itself.
+                actions = self._session.receive(self._dialogue.hear(1))
+        finally:
+            if not isinstance(self._dialogue, Dialogue):
+                self._dialogue.finish()
+
+    def _perform(self, actions: Sequence[Action]) -> bool:
+        """Perform actions, and those that the session answers to them with; False when the session is over."""
+        while actions:
+            more: Sequence[Action] = ()
+            for action in actions:
+                if isinstance(action, Reply):
+                    self._dialogue.say(action.data)
+                elif isinstance(action, StartTls):
+                    self._secure()
+                    more = self._session.secured()
+                elif isinstance(action, Check):
+                    self._dialogue.flush()
+                    more = self._session.checked(self._check(action))
+                elif isinstance(action, End):
+                    self._dialogue.flush()
+                    return False
+            actions = more
+        return True
+
+    def _secure(self) -> None:
+        """Go on within TLS. Raises GoneError where there is none to be had: nothing can be said plainly any more."""
+        from svtree.mail.tls import Secured, TlsError, server_context
+
+        plain = self._dialogue
+        if isinstance(plain, Secured):
+            return
+        try:
+            plain.flush()
+            self._dialogue = Secured(plain, server_context(self._offering.certificate))
+        except TlsError as error:
+            _warn(f"no TLS with {self._environ.get(b'TCPREMOTEIP', b'unknown').decode('ascii', 'replace')}: {error}")
+            raise GoneError from error
+
+    def _check(self, action: Check) -> str:
+        """Run the checker and all that comes after it; the outcome, as the session's STEPS name it."""
+        login = b"%s\0%s\0%s\0" % (action.user, action.password, self._timestamp)
+        try:
+            if isinstance(self._dialogue, Dialogue):
+                checker = Checker(login, self._checker, self._environ)
+            else:
+                checker = self._check_within(login, self._dialogue)
+        except CheckerError as error:
+            return str(error)
+        # As long as the client's session lasts; qmail-pop3d's own time limit ends it.
+        code = checker.end()
+        # A checker that fails at once may do so before or after we write: its exit code says the same in both cases.
+        if code:
+            return "crashed" if code < 0 else "refused"
+        return "served" if checker.heard else "not read"
+
+    def _check_within(self, login: bytes, dialogue: Secured) -> Checker:
+        """The checker and what comes after it speak plainly, to us, and we with the client."""
+        from socket import AF_UNIX, SOCK_STREAM, socketpair
+
+        try:
+            ours, theirs = socketpair(AF_UNIX, SOCK_STREAM)
+        except OSError as error:
+            raise CheckerError("no pipe") from error
+        with ours:
+            with theirs:
+                checker = Checker(login, self._checker, self._environ, theirs.fileno())
+            dialogue.carry(ours.fileno())
+        return checker
+
+
+def transact(directory: bytes, environ: Environ) -> int:
     """Give out the Maildir `directory`; returns qmail-pop3d's one exit code for that, 0."""
     ensure_standard()
     try:
@@ -79,7 +170,7 @@ def transact(directory: bytes) -> int:
                 dialogue.say(b"-ERR unable to scan $HOME/Maildir\r\n")
                 dialogue.flush()
                 return 0
-            _Server(messages, dialogue).run()
+            _Server(messages, told(environ), dialogue).run()
     except (GoneError, SilentError):
         # RFC 1939: a session that ends without QUIT removes nothing.
         return 0
@@ -89,9 +180,9 @@ def transact(directory: bytes) -> int:
 class _Server:
     """Performs the actions of one transaction."""
 
-    def __init__(self, messages: Sequence[Stored], dialogue: Dialogue) -> None:
+    def __init__(self, messages: Sequence[Stored], offer: Offer, dialogue: Dialogue) -> None:
         self._messages = messages
-        self._session = Transaction([Message(each.size, each.unique) for each in messages])
+        self._session = Transaction([Message(each.size, unique(each.unique)) for each in messages], offer)
         self._dialogue = dialogue
         self._file = -1
         self._over = False
@@ -150,45 +241,5 @@ class _Server:
             self._file = -1
 
 
-def _check(login: Check, timestamp: bytes, checker: Sequence[bytes], environ: Environ) -> str:
-    """Run the checker and all that comes after it in a child; the outcome, as the session's STEPS name it."""
-    try:
-        reading, writing = os.pipe2(os.O_CLOEXEC)
-    except OSError:
-        return "no pipe"
-    try:
-        child = os.fork()
-    except OSError:
-        os.close(reading)
-        os.close(writing)
-        return "no process"
-    if child == 0:
-        os.close(writing)
-        _be_checker(reading, checker, environ)
-    os.close(reading)
-    try:
-        # It fits into the pipe's buffer: a checker that reads nothing cannot hold us up.
-        write_all(writing, b"%s\0%s\0%s\0" % (login.user, login.password, timestamp))
-    except OSError:
-        failed = True
-    else:
-        failed = False
-    os.close(writing)
-    # As long as the client's session lasts; qmail-pop3d's own time limit ends it.
-    _, status = os.waitpid(child, 0)
-    code = os.waitstatus_to_exitcode(status)
-    # A checker that fails at once may do so before or after we write: its exit code says the same in both cases.
-    if code:
-        return "crashed" if code < 0 else "refused"
-    return "not read" if failed else "served"
-
-
-def _be_checker(reading: int, checker: Sequence[bytes], environ: Environ) -> NoReturn:
-    try:
-        place({ASKED: reading})
-        if reading != ASKED:
-            os.close(reading)
-        as_a_c_program()
-        become(checker, environ)
-    except BaseException:  # noqa: BLE001 - a second copy of the parent must not go on, whatever happened
-        os._exit(1)
+def _warn(line: str) -> None:
+    complain(f"qmail-popup: warning: {line}")

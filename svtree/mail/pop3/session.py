@@ -5,6 +5,7 @@ qmail-pop3d has them, reply for reply. What they are not: they read no file, no 
 them performs the actions in the order they come:
 
 - `Reply`: send these bytes, at the latest before waiting for more of the client's;
+- `StartTls`: send what there is to send, shake hands, then say `secured`; a connection that fails in it is closed;
 - `Check`: have this login checked and, if it is good, served; then say `checked`;
 - `Open`: open a message, then say `opened` or `not_opened`; nothing else happens before;
 - `Send`: send the message that was opened, in dots and CRLF (`svtree.mail.pop3.stuffing`);
@@ -35,6 +36,11 @@ class Reply:
     """Send this."""
 
     data: bytes
+
+
+@record
+class StartTls:
+    """From here on the connection is TLS."""
 
 
 @record
@@ -72,7 +78,17 @@ class End:
 
 
 if TYPE_CHECKING:
-    Action: TypeAlias = Reply | Check | Open | Send | Update | End
+    Action: TypeAlias = Reply | StartTls | Check | Open | Send | Update | End
+
+
+@record
+class Offer:
+    """What control/pop3 offers: the lines that answer CAPA (None: nothing does), and whether STLS can be had."""
+
+    capabilities: tuple[bytes, ...] | None = None
+    tls: bool = False
+    certified: bool = False
+    secure: bool = False
 
 
 @record
@@ -83,12 +99,17 @@ class Message:
     unique: bytes
 
 
+NOTHING_NEW: Final = Offer()
+
+
 class Machine:
     """What the two machines have in common: lines become commands, outcomes become replies."""
 
-    def __init__(self, state: str) -> None:
+    def __init__(self, state: str, offer: Offer) -> None:
         """The session begins with `greet`."""
         self.state = state
+        self._offer = offer
+        self._secure = offer.secure
         self._commands = Commands(LONGEST_LINE)
         self._waiting = False
         self._actions: list[Action] = []
@@ -109,9 +130,24 @@ class Machine:
                 break
             if command is None:
                 break
-            self._do(table.TABLE[self.state].get(command.verb, table.OTHERWISE[self.state]), command)
+            self._do(self._meant(command.verb), command)
         actions, self._actions = self._actions, []
         return actions
+
+    def _meant(self, verb: bytes) -> str:
+        otherwise = table.OTHERWISE[self.state]
+        step = table.TABLE[self.state].get(verb, otherwise)
+        offered = self._offer.tls if step == table.SECURITY else self._offer.capabilities is not None
+        return step if offered or step not in table.OFFERED else otherwise
+
+    def _tell_capabilities(self) -> None:
+        offer = self._offer
+        lines = [
+            *(offer.capabilities or ()),
+            *((b"STLS",) if offer.tls and offer.certified and not self._secure else ()),
+        ]
+        self._answer(table.CAPABILITIES, "done")
+        self._actions.append(Reply(b"".join(line + b"\r\n" for line in [*lines, b"."])))
 
     def _do(self, step: str, command: Command) -> None:
         """Perform a step; the machines add those that need more than an answer."""
@@ -134,9 +170,9 @@ class Machine:
 class Authorization(Machine):
     """Until somebody has logged in."""
 
-    def __init__(self, timestamp: bytes) -> None:
+    def __init__(self, timestamp: bytes, offer: Offer = NOTHING_NEW) -> None:
         """`timestamp` is "<PID.TIME@HOST>", what APOP's digest begins with; without one there is no APOP."""
-        super().__init__(table.STRANGER)
+        super().__init__(table.STRANGER, offer)
         self._timestamp = timestamp
         self._user = b""
         self._step = table.LOGIN
@@ -151,9 +187,20 @@ class Authorization(Machine):
         self._answer(self._step, outcome)
         return self._go_on()
 
+    def secured(self) -> list[Action]:
+        """The connection is TLS: whatever was said before it is forgotten."""
+        self._waiting = False
+        self._secure = True
+        self._user = b""
+        return self._go_on()
+
     def _do(self, step: str, command: Command) -> None:
         argument = command.argument
-        if step == table.USER:
+        if step == table.CAPABILITIES:
+            self._tell_capabilities()
+        elif step == table.SECURITY:
+            self._begin_tls()
+        elif step == table.USER:
             if argument:
                 self._user = argument
             self._answer(table.USER, "done" if argument else "nothing given")
@@ -168,6 +215,18 @@ class Authorization(Machine):
         else:
             self._answer(step, "done")
 
+    def _begin_tls(self) -> None:
+        if self._secure:
+            self._answer(table.SECURITY, "secure already")
+        elif not self._offer.certified:
+            self._answer(table.SECURITY, "not available")
+        else:
+            self._answer(table.SECURITY, "agreed")
+            # Whatever is here already came unprotected: somebody between us and the client may have put it there.
+            self._commands.take_rest()
+            self._waiting = True
+            self._actions.append(StartTls())
+
     def _check(self, step: str, user: bytes, password: bytes, *, given: bool) -> None:
         self._step = step
         if not given:
@@ -180,9 +239,9 @@ class Authorization(Machine):
 class Transaction(Machine):
     """A mailbox and the client whose it is."""
 
-    def __init__(self, messages: Sequence[Message]) -> None:
+    def __init__(self, messages: Sequence[Message], offer: Offer = NOTHING_NEW) -> None:
         """`messages` are numbered from 1 in this order, for the whole session."""
-        super().__init__(table.TRANSACTION)
+        super().__init__(table.TRANSACTION, offer)
         self._messages = messages
         self._deleted: set[int] = set()
         self._highest = 0
@@ -215,7 +274,9 @@ class Transaction(Machine):
         return self._go_on()
 
     def _do(self, step: str, command: Command) -> None:
-        if step in {table.LISTING, table.UNIQUE}:
+        if step == table.CAPABILITIES:
+            self._tell_capabilities()
+        elif step in {table.LISTING, table.UNIQUE}:
             self._list(step, command.argument)
         elif step == table.RETRIEVE:
             self._retrieve(command.argument)

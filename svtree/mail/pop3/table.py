@@ -32,10 +32,19 @@ RETRIEVE: Final = "retrieve"
 RESET: Final = "reset"
 HIGHEST: Final = "highest deleted"
 QUIT: Final = "quit"
+CAPABILITIES: Final = "capabilities"
+SECURITY: Final = "security"
 UNKNOWN: Final = "unknown"
 TROUBLE: Final = "trouble"
 
-_BEFORE: Final[Mapping[bytes, str]] = {b"user": USER, b"apop": DIGEST, b"noop": NOTHING, b"quit": LEAVE}
+_BEFORE: Final[Mapping[bytes, str]] = {
+    b"user": USER,
+    b"apop": DIGEST,
+    b"noop": NOTHING,
+    b"quit": LEAVE,
+    b"capa": CAPABILITIES,
+    b"stls": SECURITY,
+}
 TABLE: Final[Mapping[str, Mapping[bytes, str]]] = {
     STRANGER: {**_BEFORE, b"pass": NO_USER},
     NAMED: {**_BEFORE, b"pass": LOGIN},
@@ -50,8 +59,11 @@ TABLE: Final[Mapping[str, Mapping[bytes, str]]] = {
         b"last": HIGHEST,
         b"noop": NOTHING,
         b"quit": QUIT,
+        b"capa": CAPABILITIES,
     },
 }
+# The steps that exist only where control/pop3 offers them; elsewhere their verbs are what any other verb is.
+OFFERED: Final = frozenset({CAPABILITIES, SECURITY})
 # What any other verb is.
 OTHERWISE: Final[Mapping[str, str]] = {STRANGER: NOT_YET, NAMED: NOT_YET, TRANSACTION: UNKNOWN}
 
@@ -89,6 +101,12 @@ STEPS: Final[Mapping[str, Mapping[str, tuple[bytes, str]]]] = {
     RESET: {"done": _OK},
     HIGHEST: {"done": (b"+OK NUMBER", SAME)},
     QUIT: {"done": (b"+OK ", OVER), "not removed": (b"-ERR unable to unlink all deleted messages", SAME)},
+    CAPABILITIES: {"done": _OK},
+    SECURITY: {
+        "agreed": (b"+OK begin TLS", STRANGER),
+        "secure already": (b"-ERR this connection is secure already", SAME),
+        "not available": (b"-ERR TLS not available", SAME),
+    },
     UNKNOWN: {"done": (b"-ERR unimplemented", SAME)},
     TROUBLE: {"line too long": (b"-ERR out of memory", OVER)},
 }
@@ -103,6 +121,7 @@ def render() -> str:
         "Printed from `svtree/mail/pop3/table.py`; a test compares. qmail-popup is in STRANGER and NAMED, and\n"
         "begins with `+OK <PID.TIME@HOST>`; qmail-pop3d is in TRANSACTION, and begins with `+OK `, which answers the\n"
         "password. After `+OK ` to a listing or a message its lines come, and a dot alone. In OVER the connection is\n"
-        "closed; after QUIT in TRANSACTION the deleted messages are removed first, and only then."
+        "closed; after QUIT in TRANSACTION the deleted messages are removed first, and only then. CAPA and STLS are\n"
+        "like any other verb where control/pop3 does not offer them."
     )
     return page(about, TABLE, OTHERWISE, STEPS)

@@ -18,11 +18,10 @@ USAGE = "qmail-pop3d: usage: qmail-pop3d maildir"
 
 def main(argv: Sequence[bytes], environ: Environ) -> int:
     """Serve one client who has logged in; 0 however the session ended, 1 when run as root."""
-    del environ
     if os.getuid() == 0:
         complain("qmail-pop3d invoked as uid 0, terminating")
         return 1
     if len(argv) < 2:
         write_all(1, b"-ERR this user has no $HOME/Maildir\r\n")
         return 0
-    return transact(argv[1])
+    return transact(argv[1], environ)
