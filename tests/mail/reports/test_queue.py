@@ -61,7 +61,8 @@ def test_the_list_names_date_number_and_size_of_the_message(post: Post) -> None:
     post.control("concurrencylocal", "0")
     post.start()
     post.queue(["jiro@mail.example.com"], SENDER)
-    (info,) = until(lambda: not post.files("todo") and post.files("info"))
+    until(lambda: post.files("info") and not post.files("todo"))
+    (info,) = post.files("info")
     (message,) = post.files("mess")
     os.utime(post.home / "queue" / info, (1764000000, 1764000000))
     size = (post.home / "queue" / message).stat().st_size
