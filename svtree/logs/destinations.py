@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # How long one attempt to connect, or to get rid of one message, may take before it counts as failed.
 PATIENCE = 5.0
+# How long a peer may take to answer our goodbye.
+FAREWELL = 1.0
 # Sent and not acknowledged: beyond this, wait.
 OUTSTANDING = 262_144
 TIOCOUTQ = 0x5411
@@ -170,6 +172,30 @@ class Stream(Sender):
         self._unsettled.clear()
         self._size = 0
         return True
+
+    def close(self) -> None:
+        """Hang up, of TLS with the goodbyes that it has: a peer can then tell an end from a line that was cut."""
+        if self._socket is not None and self.where.kind == "tls":
+            self._part()
+        super().close()
+
+    def _part(self) -> None:
+        """Send close_notify and read to the peer's, or for as long as it may take.
+
+        What the peer has sent and we have not read, such as the session tickets of TLS 1.3, is read by that too: a
+        close over unread data is a reset, which may overtake what we sent last.
+        """
+        assert self._socket is not None  # noqa: S101 - it is open
+        # One whose handshake has not come to its end is no TLS socket yet.
+        unwrap = getattr(self._socket, "unwrap", None)
+        if unwrap is None:
+            return
+        try:
+            self._socket.settimeout(FAREWELL)
+            unwrap()
+        except (OSError, ValueError):
+            # Gone already, or less polite than we are.
+            return
 
     def _drained(self) -> bool:
         """Throw away what a syslog has no reason to say; False when it has hung up."""

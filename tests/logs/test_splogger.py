@@ -128,7 +128,9 @@ def test_tcp_counts_octets_and_survives_a_receiver_that_restarts(processes: Proc
     assert logger.wait(20) == 0
 
 
-def test_tls_believes_only_whom_it_is_told_to(folder: Path, processes: Processes) -> None:
+@pytest.fixture
+def certificate(folder: Path) -> ssl.SSLContext:
+    """The server's side of TLS; whoever believes `cert` in the folder believes it."""
     if run(["openssl", "version"]).code:
         pytest.skip("needs openssl")
     made = run(
@@ -140,31 +142,52 @@ def test_tls_believes_only_whom_it_is_told_to(folder: Path, processes: Processes
     assert made.code == 0
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "cert", folder / "key")
+    return context
+
+
+def splogger_to(log: socket.socket, processes: Processes, env: dict[str, str]) -> subprocess.Popen[bytes]:
+    """splogger with one line to send by TLS to that server."""
+    log.settimeout(20)
+    where = f"tls:127.0.0.1:{log.getsockname()[1]}"
+    logger = processes.start([ours("splogger")], stdin=subprocess.PIPE, env={"SVTREE_SYSLOG": where, **env})
+    assert logger.stdin is not None
+    logger.stdin.write(b"x\n")
+    logger.stdin.close()
+    return logger
+
+
+def test_tls_does_not_believe_whom_it_is_not_told_to(certificate: ssl.SSLContext, processes: Processes) -> None:
+    # It goes on trying, so a server of its own: the next test's would be given its later connections.
     with socket.create_server(("127.0.0.1", 0)) as log:
-        log.settimeout(20)
-        where = f"tls:127.0.0.1:{log.getsockname()[1]}"
-        for trusted in (False, True):
-            env = {"SVTREE_SYSLOG": where, **({"SVTREE_SYSLOG_CA": str(folder / "cert")} if trusted else {})}
-            logger = processes.start([ours("splogger")], stdin=subprocess.PIPE, env=env)
-            assert logger.stdin is not None
-            assert logger.stderr is not None
-            logger.stdin.write(b"x\n")
-            logger.stdin.close()
-            client = log.accept()[0]
-            try:
-                client = context.wrap_socket(client, server_side=True)
-                client.settimeout(20)
-                data = b"".join(iter(partial(client.recv, 1000), b""))
-                assert trusted
-                assert frames(data) == [b"x"]
-                assert logger.wait(20) == 0
-            except ssl.SSLError:
-                assert not trusted
-                assert b"certificate verify failed" in logger.stderr.readline().lower()
-                logger.kill()
-                logger.wait()
-            finally:
-                client.close()
+        logger = splogger_to(log, processes, {})
+        with log.accept()[0] as client, pytest.raises(ssl.SSLError):
+            certificate.wrap_socket(client, server_side=True)
+        assert logger.stderr is not None
+        assert b"certificate verify failed" in logger.stderr.readline().lower()
+        logger.kill()
+        logger.wait()
+
+
+def test_tls_believes_whom_it_is_told_to_and_ends_with_a_goodbye(
+    folder: Path, certificate: ssl.SSLContext, processes: Processes
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as log:
+        logger = splogger_to(log, processes, {"SVTREE_SYSLOG_CA": str(folder / "cert")})
+        # An end without close_notify would be an error here.
+        with certificate.wrap_socket(log.accept()[0], server_side=True, suppress_ragged_eofs=False) as client:
+            client.settimeout(20)
+            assert frames(b"".join(iter(partial(client.recv, 1000), b""))) == [b"x"]
+        assert logger.wait(20) == 0
+
+
+def test_a_peer_that_says_no_goodbye_is_not_waited_for(
+    folder: Path, certificate: ssl.SSLContext, processes: Processes
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as log:
+        logger = splogger_to(log, processes, {"SVTREE_SYSLOG_CA": str(folder / "cert")})
+        with certificate.wrap_socket(log.accept()[0], server_side=True) as client:
+            assert frames(client.recv(1000)) == [b"x"]
+            assert logger.wait(20) == 0
 
 
 def test_journald_gets_fields() -> None:
