@@ -114,7 +114,7 @@ class Plain:
             pass
         try:
             if text:
-                self._client.send(text + b"\r\n", socket.MSG_DONTWAIT)
+                self._client.send(text + b"\r\n", socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
             self._client.shutdown(socket.SHUT_WR)
         except OSError:
             return

@@ -15,6 +15,7 @@ from time import monotonic
 from svtree.multicall import DEFAULT_PATH, Builtin, Foreign, become, resolve
 from svtree.program import TEMPORARY
 from svtree.system.errors import reason
+from svtree.system.signals import ignore_broken_pipes
 from svtree.system.spawn import spawn
 from svtree.tcp.connection import arrival, verdict
 from svtree.tcp.forking import fork, put_at_standard
@@ -177,6 +178,8 @@ class Handover:
         from svtree.tcp import tls
         from svtree.tcp.shaken import serve
 
+        # The handler has SIGPIPE as it should be; here a client that has gone is an error like others.
+        ignore_broken_pipes()
         try:
             shaken = certificates.shake(client)
         except tls.TlsError as error:

@@ -10,6 +10,7 @@ import socket
 import time
 
 from svtree.formats import dns, networks
+from svtree.tcp.connection import socket_address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,9 +52,9 @@ def user(peer: Peer, local_ip: bytes, local_port: int, timeout: float, port: int
     zone = f"%{peer.interface.decode()}" if peer.interface else ""
     with socket.socket(family, socket.SOCK_STREAM) as asking:
         try:
-            asking.bind((local_ip.decode() + zone, 0))
+            asking.bind(socket_address(local_ip.decode() + zone, 0))
             _patience(asking, deadline)
-            asking.connect((peer.ip.decode() + zone, port))
+            asking.connect(socket_address(peer.ip.decode() + zone, port))
             _patience(asking, deadline)
             asking.sendall(b"%d , %d\r\n" % (peer.port, local_port))
             return _answer(asking, deadline)

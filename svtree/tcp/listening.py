@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import stat
 
 from svtree.formats import networks
 from svtree.formats.record import record
@@ -17,6 +18,7 @@ from svtree.program import Fatal, UsageError
 from svtree.system.errors import reason
 from svtree.system.resolver import Resolver
 from svtree.system.sockets import adopt_listener, inherited
+from svtree.tcp.connection import socket_address
 from svtree.tcp.settings import USAGE
 
 TYPE_CHECKING = False
@@ -88,12 +90,10 @@ def _bound(host: str, port: int, settings: Settings) -> socket.socket:
         if family == socket.AF_INET6:
             # Whatever net.ipv6.bindv6only says.
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, settings.family == 6 or host != ANY6)
-        made.bind((host, port))
+        made.bind(socket_address(host, port))
     except OSError as error:
         made.close()
-        # An interface that does not exist is getaddrinfo's complaint, whose number is no errno.
-        text = "address not available" if isinstance(error, socket.gaierror) else reason(error)
-        raise Fatal("unable to bind: " + text) from error
+        raise Fatal("unable to bind: " + reason(error)) from error
     return made
 
 
@@ -127,6 +127,12 @@ def _bound_unix(path: str, settings: Settings) -> socket.socket:
 
 def _is_dead(path: str) -> bool:
     """Whether there is a socket at a path, and nobody behind it."""
+    try:
+        # connect(2) is refused by a file that is no socket at all, and that is somebody's.
+        if not stat.S_ISSOCK(os.lstat(path).st_mode):
+            return False
+    except FileNotFoundError:
+        return False
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
         asking.setblocking(False)
         return asking.connect_ex(path) == errno.ECONNREFUSED

@@ -220,7 +220,7 @@ class Server:
                     self._lacking(b"out of memory")
             self._admit_more()
 
-    def _peer(self, client: socket.socket, address: tuple[str, int]) -> Peer:
+    def _peer(self, client: socket.socket, address: tuple[str, int] | tuple[str, int, int, int]) -> Peer:
         if self._settings.unix is None:
             return connection.peer(address)
         return local_peer(client)

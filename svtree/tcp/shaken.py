@@ -12,7 +12,6 @@ import ssl
 
 from svtree.program import TEMPORARY
 from svtree.system.errors import reason
-from svtree.system.signals import ignore_broken_pipes
 from svtree.tcp import foreword
 from svtree.tcp.connection import Peer
 from svtree.tcp.pump import Pump
@@ -75,8 +74,6 @@ def serve(
 
     `handler` becomes the handler in a child, with its end of a socket pair. Raises Denied or Dropped before that.
     """
-    ignore_broken_pipes()
-
     peer = Peer(environ[b"TCPREMOTEIP"], int(environ[b"TCPREMOTEPORT"]))
     reception.welcome(Shaken(shaken), peer, environ)
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -193,6 +193,8 @@ def described(chain: bytes) -> dict[bytes, bytes]:
 
 def _context(files: Files) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    # A client that ends without a close_notify has ended, as most do; to OpenSSL 3 that is an attack on the connection.
+    context.options |= getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
     try:
         # Without a terminal to ask at, an encrypted key is an error.
         context.load_cert_chain(os.fsdecode(files.chain), os.fsdecode(files.key), password=_no_password)
@@ -209,7 +211,7 @@ def _no_password() -> str:
 
 def _why(error: OSError) -> str:
     """OpenSSL's own words where they are its."""
-    if isinstance(error, ssl.SSLEOFError):
+    if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
         return "connection closed"
     if isinstance(error, ssl.SSLError):
         return (error.reason or "protocol error").lower().replace("_", " ")

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-A, PTR, TXT = 1, 12, 16
+A, PTR, TXT, AAAA = 1, 12, 16, 28
 
 
 @dataclass
@@ -19,6 +19,7 @@ class Zone:
     """What the server knows, and how it behaves."""
 
     addresses: dict[str, list[str]] = field(default_factory=dict)
+    addresses6: dict[str, list[str]] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
     texts: dict[str, list[bytes]] = field(default_factory=dict)
     silent: bool = False
@@ -97,6 +98,8 @@ def _answers(zone: Zone, query: bytes, *, over_tcp: bool) -> list[bytes]:
     data = []
     if kind == A:
         data = [socket.inet_aton(ip) for ip in zone.addresses.get(name, ())]
+    elif kind == AAAA:
+        data = [socket.inet_pton(socket.AF_INET6, ip) for ip in zone.addresses6.get(name, ())]
     elif kind == PTR and name in zone.names:
         data = [encoded(zone.names[name])]
     elif kind == TXT:
