@@ -27,7 +27,9 @@ VERBS = {
     "init": "Write a service tree that an ordinary user can run.",
     "run": "Run a tree in the foreground until interrupted.",
     "status": "Show every service: state, restarts, log, rules.",
+    "user": "Add, change, list and remove mail accounts.",
     "logs": "Show the tree's log, with -f as it grows.",
+    "rules": "Explain, check and compile the rules of tcpserver.",
     "demo": "Make a tree, run it and show what it does.",
     "programs": "List the programs that svtree brings.",
 }

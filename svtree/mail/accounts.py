@@ -19,6 +19,7 @@ import os
 
 from svtree.formats.record import record
 from svtree.mail import controls, passwords
+from svtree.mail.queue.rewriting import virtual
 from svtree.system import atomic
 from svtree.system.errors import reason
 
@@ -95,12 +96,13 @@ def find(name: bytes, environ: Environ) -> Account | None:
 def check(name: bytes, password: bytes, environ: Environ, timestamp: bytes = b"") -> Account | None:
     """The account if `password` opens it, else None; a name that does not exist takes as long as a wrong password.
 
-    A virtual user may log in as NAME@HOST where HOST is in control/locals, and with the APOP digest of `timestamp`
+    A virtual user may log in as NAME@HOST where HOST is in control/locals, as NAME@DOMAIN where control/virtualdomains
+    has DOMAIN:PREPEND and the user is called PREPEND-NAME, and with the APOP digest of `timestamp`
     where the secret is known. Raises AccountError where it cannot be told.
     """
     home = controls.home(environ)
     users = _users(home)
-    user = users.get(name) or users.get(_without_domain(name, home))
+    user = users.get(name) or users.get(mailbox_name(name, home))
     try:
         if user is not None:
             return _virtual(home, user) if passwords.opens(user.secret, password, timestamp) else None
@@ -195,17 +197,22 @@ def _check_name(name: bytes) -> None:
         raise ValueError("a name is made of a-z 0-9 . _ - and begins with a letter or digit")
 
 
-def _without_domain(name: bytes, home: bytes) -> bytes:
-    """NAME of NAME@HOST where HOST is ours, else the whole, which then is no virtual user's name."""
+def mailbox_name(name: bytes, home: bytes) -> bytes:
+    """NAME of NAME@HOST where HOST is ours, PREPEND-NAME where it is in control/virtualdomains, else the whole."""
     local, _, host = name.rpartition(b"@")
     if not local:
         return name
     files = controls.Controls(home)
     try:
         ours = {each.lower() for each in [*files.lines_or_me("locals"), files.me() or b""]}
+        domains = virtual(files.lines("virtualdomains") or ())
     except controls.ControlError as error:
         raise AccountError(str(error)) from error
-    return local if host and host.lower() in ours else name
+    if not host or host.lower() in ours:
+        return local if host else name
+    # As mail for the address would be: by qmail-send's rule for a domain of its own.
+    prepend = domains.get(host.lower())
+    return prepend + b"-" + local if prepend else name
 
 
 def _virtual(home: bytes, user: User) -> Account:

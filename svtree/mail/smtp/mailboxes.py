@@ -52,7 +52,7 @@ class Mailboxes:
         try:
             who = recipients.find(local, self._environ)
             return who is not None and _has_instructions(who)
-        except recipients.RecipientError as error:
+        except (recipients.RecipientError, recipients.CdbTroubleError) as error:
             self._complain(f"unable to look for a mailbox: {error}")
         except OSError as error:
             which = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "

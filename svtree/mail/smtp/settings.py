@@ -13,6 +13,7 @@ from svtree.formats.numbers import scan
 from svtree.formats.received import Peer
 from svtree.formats.record import record
 from svtree.mail.controls import ControlError, Controls, home
+from svtree.mail.queue import submit
 from svtree.mail.smtp import extensions, mailboxes
 from svtree.mail.smtp.actions import Policy
 from svtree.mail.smtp.extensions import Extensions
@@ -117,6 +118,8 @@ def _authority(offered: Extensions, controls: Controls, checker: Sequence[bytes]
         from svtree.mail.smtp.authority import identity
 
         somebody = identity(environ)
+    if somebody is not None:
+        _preload(offered, secure=_is_on(environ, b"SMTPS"))
     if not asked:
         if somebody is not None:
             become(somebody[1], somebody[0])
@@ -125,6 +128,15 @@ def _authority(offered: Extensions, controls: Controls, checker: Sequence[bytes]
 
     direct = Direct(checker, environ)
     return direct if somebody is None else set_apart(direct, *somebody)
+
+
+def _preload(offered: Extensions, *, secure: bool) -> None:
+    """Import now what the session will need: the account may not be allowed to read our modules."""
+    submit.preload()
+    if extensions.AUTH in offered.words:
+        __import__("binascii")
+    if extensions.STARTTLS in offered.words or secure:
+        __import__("svtree.mail.tls")
 
 
 def _is_readable(path: bytes, warn: Callable[[str], None]) -> bool:
