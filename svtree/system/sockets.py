@@ -8,19 +8,25 @@ $LISTEN_PID they are for whoever looks, which is why a socket is looked at befor
 from __future__ import annotations
 
 import os
-import socket
 import stat
-from array import array
+from struct import unpack
 
 from svtree.formats.record import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import socket
+
     from svtree.program import Environ
+else:
+    # The Python module around it costs a small program 5 ms.
+    import _socket as socket
 
 FIRST = 3
 # No service of ours keeps more than a few; a number beyond this is a mistake in the environment.
 MOST = 1024
+# The size of a descriptor in a message.
+INT = 4
 # What the supervisor's protocols put into the environment of a service, and no handler of a connection may see.
 SUPERVISORS = (
     b"LISTEN_FDS",
@@ -67,13 +73,14 @@ def receive(channel: socket.socket, size: int, most: int) -> tuple[bytes, list[i
 
     Not socket.recv_fds: that ignores its flags in Python 3.11, so that what it gives would be inherited.
     """
-    descriptors = array("i")
-    room = socket.CMSG_SPACE(most * descriptors.itemsize)
+    descriptors: list[int] = []
+    room = socket.CMSG_SPACE(most * INT)
     message, beside, _, _ = channel.recvmsg(size, room, socket.MSG_CMSG_CLOEXEC)
     for level, kind, data in beside:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            descriptors.frombytes(data[: len(data) - len(data) % descriptors.itemsize])
-    return message, descriptors.tolist()
+            count = len(data) // INT
+            descriptors += unpack(f"{count}i", data[: count * INT])
+    return message, descriptors
 
 
 def without_supervisor(environ: Environ) -> Environ:
@@ -87,8 +94,11 @@ def adopt_listener(descriptor: int, ip: str, port: int, *, only_v6: bool = False
     `ip` is an IPv4 or IPv6 address or the path of a Unix socket. A socket for all addresses of both kinds is also one
     for all of IPv4: where there is one, a second could not be bound. `only_v6`: it must not be one for both kinds.
     """
+    # Who listens on it accepts, which the C module's sockets cannot do alone.
+    from socket import socket as python_socket
+
     try:
-        kept = socket.socket(fileno=descriptor)
+        kept = python_socket(fileno=descriptor)
     except OSError:
         return None
     try:

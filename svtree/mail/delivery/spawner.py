@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING
 
 from svtree.mail.delivery.orders import SLOTS, Order, OrderError, Orders, check, truncated
 from svtree.system.descriptors import place
 from svtree.system.loop import READ, Loop
 from svtree.system.streams import complain, write_all
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

@@ -7,7 +7,6 @@ root each delivery runs as its recipient, and none as root; otherwise all run as
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from svtree import multicall
 from svtree.mail import controls
@@ -19,6 +18,7 @@ from svtree.system import privileges
 from svtree.system.signals import as_a_c_program
 from svtree.system.streams import complain
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

@@ -7,7 +7,6 @@ $QMAILREMOTE names another program than qmail-remote, as notqmail has it.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from svtree import multicall
 from svtree.formats import smtproutes
@@ -17,6 +16,7 @@ from svtree.mail.delivery.spawner import Kind, Spawner
 from svtree.program import TEMPORARY, UsageError
 from svtree.system.signals import as_a_c_program
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
