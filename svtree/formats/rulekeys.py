@@ -58,6 +58,11 @@ def lengths(get: Get) -> Lengths:
     return Lengths(_longest_first(v4 | set(CLASSIC) if v4 else v4), _longest_first(_lengths(found, b"6/", V6)))
 
 
+def pack_lengths(found: set[tuple[int, int]]) -> bytes:
+    """The data of the record NETWORKS, from the bits and lengths of networks."""
+    return b" ".join([b"%d/%d" % (6 if bits == V6 else 4, length) for bits, length in sorted(found)])
+
+
 def candidates(
     ip: bytes, host: bytes | None = None, info: bytes | None = None, there: Lengths = NO_LENGTHS
 ) -> Iterator[bytes]:

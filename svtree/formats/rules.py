@@ -15,9 +15,8 @@ first `allow` or `deny`: no IPv6 address contains those letters, so there is one
 
 from __future__ import annotations
 
-from svtree.formats.networks import V6
 from svtree.formats.record import record
-from svtree.formats.rulekeys import NETWORKS, Unclear, candidates, is_ipv6, keys, lengths
+from svtree.formats.rulekeys import NETWORKS, Unclear, candidates, is_ipv6, keys, lengths, pack_lengths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -110,8 +109,7 @@ def columns(text: bytes) -> Iterator[tuple[list[bytes], list[bytes]]]:
         line += count
         start = end
     if seen:
-        kinds = b" ".join([b"%d/%d" % (6 if bits == V6 else 4, length) for bits, length in sorted(seen)])
-        yield [NETWORKS], [kinds]
+        yield [NETWORKS], [pack_lengths(seen)]
 
 
 def decide(

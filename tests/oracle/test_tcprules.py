@@ -216,3 +216,32 @@ def test_a_cdb_that_cannot_be_read_is_told_in_the_same_words(folder: Path, conte
 
 def test_without_arguments_the_usage_is_the_same() -> None:
     assert run([ours("tcprulescheck")]) == run([original("tcprulescheck")])
+
+
+CLASSIC = st.sampled_from(
+    b" 10. 10.1. 10.1.2. 10.1.2.3 10.1.2.0-9 10.0-9. 10./8 10.1.0.0/16 10.1.2.9/24 10.1.2.3/32 = =.example".split(b" ")
+    + b"=a.example joe@10.1.2.3 joe@=a.example ::ffff:10.1.2.3 ::ffff:10.1.0.0/112".split(b" ")
+)
+BEYOND = st.sampled_from(b"10.1.2.0/25 10.0.0.0/9 0.0.0.0/0 ::/0 ::1 2001:db8::/32 joe@::1".split())
+TOLD = st.sampled_from([b"allow", b"deny", b'allow,A="1"'])
+OLD_CLIENTS = (
+    {"TCPREMOTEIP": "10.1.2.3"},
+    {"TCPREMOTEIP": "10.9.9.9", "TCPREMOTEHOST": "a.example"},
+    {"TCPREMOTEIP": "10.1.2.3", "TCPREMOTEHOST": "b.example", "TCPREMOTEINFO": "joe"},
+    {"TCPREMOTEIP": "192.0.2.1"},
+)
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.lists(st.tuples(st.booleans(), CLASSIC, BEYOND, TOLD), max_size=8), st.sampled_from(OLD_CLIENTS))
+def test_an_old_reader_finds_the_rules_it_understands_and_no_others(
+    folder: Path, choices: list[tuple[bool, bytes, bytes, bytes]], client: dict[str, str]
+) -> None:
+    lines = [(classic, (address if classic else beyond) + b":" + told) for classic, address, beyond, told in choices]
+    answers = []
+    for reader, chosen in (("tcprulescheck", lines), (None, [line for line in lines if line[0]])):
+        text = b"\n".join(line for _, line in chosen)
+        assert run([ours("tcprules"), "-q", "a.cdb", "a.tmp"], stdin=text, cwd=folder).code == 0
+        program = original(reader) if reader else ours("tcprulescheck")
+        answers.append(run([program, "a.cdb"], env=client, cwd=folder))
+    assert answers[0] == answers[1]
