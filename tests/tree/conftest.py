@@ -10,6 +10,7 @@ import signal
 import smtplib
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,8 +41,17 @@ class Tree:
             self.supervisor = self.processes.start(
                 [ours("svtree"), "run", self.directory], stdout=output.fileno(), stderr=output.fileno()
             )
-        until(lambda: self.greeting() and self.fine(), what=f"{self.directory} up")
+        self.wait()
         return self
+
+    def wait(self) -> None:
+        """Wait until everything is as wanted; a failure shows what the tree says of itself."""
+        try:
+            until(lambda: self.greeting() and self.fine(), what=f"{self.directory} up")
+        except pytest.fail.Exception:
+            table = run([ours("svtree"), "status", self.directory]).out
+            sys.stdout.write(f"{self.output.read_text()}\n{table.decode()}\n{self.logs()[-5000:]}")
+            raise
 
     def down(self) -> int:
         """TERM the supervisor; its exit code."""

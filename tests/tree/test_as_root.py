@@ -84,7 +84,7 @@ def rooted(folder: Path, processes: Processes) -> Iterator[Tree]:
             stdout=output.fileno(),
             stderr=output.fileno(),
         )
-    until(lambda: tree.greeting() and tree.fine(), what=f"{tree.directory} up")
+    tree.wait()
     yield tree
     if tree.supervisor.poll() is None:
         assert tree.down() == 0
