@@ -67,6 +67,11 @@ def parse(data: bytes) -> Report:
     return Report(**{name: found[name] for name in KEYS if name in found and _fits(name, found[name])})
 
 
+def moment(nanoseconds: int) -> float:
+    """A time as `since` has it."""
+    return round(nanoseconds / 1e9, 3)
+
+
 def read(service_directory: bytes) -> Report:
     """The report of the service in that directory; an empty one if there is none to read."""
     try:

@@ -15,7 +15,7 @@ from svtree.supervision.board import Board
 from svtree.supervision.lifecycle import RUNNING, Action, Event, Lifecycle, State
 from svtree.supervision.place import PlaceError
 from svtree.supervision.process import Exit, signal_number
-from svtree.supervision.report import Report, exit_value
+from svtree.supervision.report import Report, exit_value, moment
 from svtree.supervision.runner import Runner
 from svtree.supervision.voice import Voice
 from svtree.system import fifo, procfs
@@ -178,7 +178,7 @@ class Service:
         runner.note(machine.want)
         speaks = machine.state in RUNNING and (machine.ready or self._promises)
         report = Report(
-            since=round(runner.since / 1e9, 3),
+            since=moment(runner.since),
             restarts=max(0, self._starts - 1),
             exit=exit_value(self._exit),
             ready=machine.ready if speaks else None,

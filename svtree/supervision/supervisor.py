@@ -10,7 +10,8 @@
 `exit 1 after 3 seconds`, `keeps failing; next start in 8 seconds`. `complain(line)` is called with what is wrong, in
 the originals' words; by default that goes to standard error. `supervisor.take_down()` does what TERM does.
 
-It is meant to be PID 1 too, and it never ends because of a service.
+It is meant to be PID 1 too, and it never ends because of a service. A supervisor above it, systemd say, is told by
+sd_notify(3) when everything has been started, when it is being taken down, and, where it asks, that the loop turns.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from svtree.supervision.place import Place, PlaceError
 from svtree.supervision.reaper import Reaper
 from svtree.supervision.service import Service
 from svtree.supervision.tree import Tree
-from svtree.system import descriptors, linux
+from svtree.system import descriptors, linux, notify
 from svtree.system.streams import complain_if_heard
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ class Supervisor:
         """Supervise every service in `directory`, an absolute path, now and as they come."""
         self._tree = Tree(self._context, directory, appeared=self._appeared, left=self._left)
         self._tree.rescan()
+        self._tell(b"READY=1")
         self._loop.after(RESCAN, self._tick)
         # watchdog takes longer to import than a service to start: the tree comes up first.
         self._loop.after(0.0, self._begin_watching)
@@ -98,6 +100,7 @@ class Supervisor:
         except PlaceError:
             self._single.close()
             raise
+        self._tell(b"READY=1")
         self._loop.after(RESCAN, self._tick)
         self._appeared(directory)
         self._loop.after(0.0, self._begin_watching)
@@ -126,6 +129,7 @@ class Supervisor:
         if self._leaving:
             return
         self._leaving = True
+        self._tell(b"STOPPING=1")
         if self._watcher is not None:
             self._watcher.close()
             self._watcher = None
@@ -166,6 +170,8 @@ class Supervisor:
             self._tree.tick()
         elif self._single is not None:
             self._single.catch_up()
+        if b"WATCHDOG_USEC" in self._environ:
+            self._tell(b"WATCHDOG=1")
         self._loop.after(RESCAN, self._tick)
 
     def _begin_watching(self) -> None:
@@ -212,6 +218,19 @@ class Supervisor:
             return self._single
         pair = self._tree.find(directory)
         return None if pair is None else pair.service
+
+    def _tell(self, line: bytes) -> None:
+        """Tell the supervisor above us, if there is one; it may come and go, and we do not wait for it."""
+        above = notify.from_environment(self._environ)
+        if above is None:
+            return
+        try:
+            above.tell(line)
+        except OSError:
+            # It does not listen now: the next line finds out again.
+            pass
+        finally:
+            above.close()
 
     def _say(self, line: str) -> None:
         self._complain(line.encode("utf-8", "surrogateescape"))
