@@ -15,6 +15,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from svtree.program import Environ
 
+# The names by which systems call sendmail when they mean one thing that it does.
+LINKS = (b"mailq", b"newaliases")
+
+
+def called(name: bytes) -> bytes:
+    """What the running program is called by: `name`, its argv[0], or the link that leads to its launcher."""
+    base = os.path.basename(name)
+    link = os.path.basename(os.fsencode(sys.argv[0]))
+    return link if link in LINKS else base
+
 
 def path(environ: Environ) -> bytes:
     """$PATH, and behind it the directory of the running program."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import time
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,6 +12,21 @@ from svtree.formats import dates
 def test_a_date_looks_as_qmail_writes_it() -> None:
     assert dates.header(1795474968) == b"23 Nov 2026 23:02:48 -0000"
     assert dates.compact(1795474968) == b"20261123230248"
+
+
+@pytest.mark.parametrize(
+    ("offset", "written"),
+    [
+        (0, b"23 Nov 2026 23:02:48 +0000"),
+        (3600, b"24 Nov 2026 00:02:48 +0100"),
+        (-12600, b"23 Nov 2026 19:32:48 -0330"),
+        (20700, b"24 Nov 2026 04:47:48 +0545"),
+        (29, b"23 Nov 2026 23:03:17 +0000"),
+        (-30, b"23 Nov 2026 23:02:18 -0001"),
+    ],
+)
+def test_a_local_date_says_how_far_from_utc_it_is_to_the_nearest_minute(offset: int, written: bytes) -> None:
+    assert dates.local(1795474968, offset) == written
 
 
 @given(st.integers(0, 1 << 38))

@@ -56,3 +56,14 @@ def test_any_bytes_are_a_table(table: bytes, host: bytes, now: int, timed_out: b
         assert offset + 16 <= len(table)
         assert len(record) == 16
         assert record[:4] == host
+
+
+def test_the_hosts_that_are_remembered_are_listed() -> None:
+    other = bytes((192, 0, 2, 2))
+    table = noted(
+        noted(noted(EMPTY, HOST, 1000, timed_out=True), other, 1010, timed_out=True), HOST, 2000, timed_out=True
+    )
+    assert tcpto.timeouts(table) == [tcpto.Timeout(HOST, 2, 2000), tcpto.Timeout(other, 1, 1010)]
+    assert tcpto.timeouts(noted(table, HOST, 2001, timed_out=False)) == [tcpto.Timeout(other, 1, 1010)]
+    assert tcpto.timeouts(table[:20]) == [tcpto.Timeout(HOST, 2, 2000)]
+    assert tcpto.timeouts(b"") == []

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from svtree.mail import controls
-from svtree.mail.beside import find
+from svtree.mail.beside import called, find
 from svtree.program import PERMANENT, Chain, Fatal, UsageError, options
 
 TYPE_CHECKING = False
@@ -43,7 +43,7 @@ def main(argv: Sequence[bytes], environ: Environ) -> Chain:
         raise Fatal("unable to switch to qmail home directory")
     letters, words = options(argv, LETTERS, USAGE)
     modes = [value[:1] for letter, value in letters if letter == "b"]
-    name = os.path.basename(argv[0])
+    name = called(argv[0])
     for mode in modes:
         if mode == b"s":
             return _chain([b"qmail-smtpd"], environ if b"PROTO" in environ else {**environ, **LOCAL_CLIENT})

@@ -105,6 +105,19 @@ def test_bp_lists_the_queue(folder: Path, processes: Processes) -> None:
     assert done.stdout.endswith(b"\n\tlocal\tjoe@mail.example.com\n")
 
 
+def test_links_to_it_are_called_for_one_thing(sender: Sender, folder: Path) -> None:
+    for name in ("mailq", "newaliases"):
+        (folder / name).symlink_to(ours("sendmail"))
+    env = {"PATH": SHORT, "QMAILHOME": str(sender.home)}
+    listed = subprocess.run([folder / "mailq"], env=env, capture_output=True, timeout=30, check=False)
+    assert (listed.returncode, listed.stdout, listed.stderr) == (0, b"", b"")
+    asked = subprocess.run([folder / "newaliases"], env=env, capture_output=True, timeout=30, check=False)
+    assert (asked.returncode, asked.stderr) == (
+        100,
+        b"sendmail: fatal: please use fastforward/newaliases instead\n",
+    )
+
+
 def test_a_qmail_that_is_not_there_is_said(folder: Path) -> None:
     done = subprocess.run(
         [ours("sendmail"), "a@b"],
