@@ -22,16 +22,18 @@ SECOND = 1_000_000_000
 
 def main(argv: Sequence[bytes], environ: Environ) -> int:  # noqa: ARG001 - every program has this signature
     """Print one line for each directory; what cannot be read is said in that line, and the exit code is 0."""
-    lines = [directory + b": " + _describe(directory).encode() + b"\n" for directory in argv[1:]]
+    lines = [directory + b": " + _describe(directory, int(time.time())).encode() + b"\n" for directory in argv[1:]]
     if lines:
         write_all(1, b"".join(lines))
     return 0
 
 
-def _describe(directory: bytes) -> str:
+def _describe(directory: bytes, seconds: int) -> str:
     step = "chdir"
     try:
-        ask.reach(directory)
+        # The original's chdir, which fails where the first look below it does: asked for only then.
+        if not directory:
+            ask.reach(directory)
         step = "stat down"
         normally_up = ask.is_normally_up(directory)
         step = "open supervise/ok"
@@ -41,21 +43,31 @@ def _describe(directory: bytes) -> str:
     except status.StatusError as error:
         return f"unable to read supervise/status: {error}"
     except OSError as error:
-        if step == "open supervise/ok" and error.errno == errno.ENXIO:
-            return "supervise not running"
-        return f"unable to {step}: {reason(error)}"
-    return words(now, normally_up=normally_up, seconds=int(time.time()))
+        return _why(directory, step, error)
+    return words(now, normally_up=normally_up, seconds=seconds)
+
+
+def _why(directory: bytes, step: str, error: OSError) -> str:
+    try:
+        ask.reach(directory)
+    except OSError as unreachable:
+        return f"unable to chdir: {reason(unreachable)}"
+    if step == "open supervise/ok" and error.errno == errno.ENXIO:
+        return "supervise not running"
+    return f"unable to {step}: {reason(error)}"
 
 
 def words(now: status.Status, *, normally_up: bool, seconds: int) -> str:
     """A status as a sentence; `seconds` is the Unix time at which it is read."""
     for_seconds = max(0, seconds - now.since // SECOND)
-    text = f"up (pid {now.pid}) {for_seconds} seconds" if now.pid else f"down {for_seconds} seconds"
-    marks = (
-        ("normally down", now.pid and not normally_up),
-        ("normally up", not now.pid and normally_up),
-        ("paused", now.pid and now.paused),
-        ("want up", not now.pid and now.want == status.UP),
-        ("want down", now.pid and now.want == status.DOWN),
-    )
-    return ", ".join([text, *(mark for mark, holds in marks if holds)])
+    if now.pid:
+        text = f"up (pid {now.pid}) {for_seconds} seconds"
+        if not normally_up:
+            text += ", normally down"
+        if now.paused:
+            text += ", paused"
+        return text + ", want down" if now.want == status.DOWN else text
+    text = f"down {for_seconds} seconds"
+    if normally_up:
+        text += ", normally up"
+    return text + ", want up" if now.want == status.UP else text
