@@ -40,7 +40,10 @@ def find(routes: Mapping[bytes, bytes], host: bytes) -> Route | None:
         if at in (0, len(small)) or small[at] == 46:
             value = routes.get(small[at:])
             if value is not None:
-                relay, _, port = value.partition(b":")
+                # An IPv6 address has colons of its own.
+                end = value.find(b"]") + 1 if value[:1] == b"[" else 0
+                relay, _, port = value[end:].partition(b":")
+                relay = value[:end] + relay
                 told = control.number(port)
                 return Route(relay, SMTP if told is None else told) if value else None
     return None

@@ -33,6 +33,19 @@ BLOCK = 65536
 ANY = bytes(4)
 
 
+# For how long `recent_addresses` are those there are, in seconds.
+RECENT = 5.0
+_recent: tuple[float, frozenset[bytes]] = (float("-inf"), frozenset())
+
+
+def recent_addresses(now: float) -> frozenset[bytes]:
+    """`addresses`, asked for once in 5 seconds of a process's monotonic clock: for one that serves many sessions."""
+    global _recent  # noqa: PLW0603 - a memory of the kernel's answer, of no other state
+    if not 0 <= now - _recent[0] < RECENT:
+        _recent = now, addresses()
+    return _recent[1]
+
+
 def addresses() -> frozenset[bytes]:
     """Each address as its four bytes. Raises OSError where the kernel does not say."""
     found = {ANY}
@@ -50,6 +63,22 @@ def addresses() -> frozenset[bytes]:
                 found |= _address(body[8:])
     finally:
         asked.close()
+    return frozenset(found)
+
+
+def addresses6() -> frozenset[bytes]:
+    """Each IPv6 address as its 16 bytes, and ::, which means this host; on a kernel without IPv6 that alone."""
+    found = {bytes(16)}
+    try:
+        descriptor = os.open(b"/proc/net/if_inet6", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return frozenset(found)
+    try:
+        while block := os.read(descriptor, BLOCK):
+            # Whole lines: the kernel cuts none in two.
+            found |= {bytes.fromhex(line[:32].decode()) for line in block.splitlines() if len(line) > 32}
+    finally:
+        os.close(descriptor)
     return frozenset(found)
 
 

@@ -17,6 +17,7 @@ from tests import harness
 from tests.golden.conftest import HOST, Post
 from tests.golden.test_real_clients import installed, mailbox, put
 from tests.harness import until
+from tests.mail import certificates
 
 EVERYTHING = "size\nstarttls\nauth\nsmtputf8\nenhancedstatuscodes"
 STRANGER = "127.0.0.3"
@@ -25,18 +26,9 @@ AWAY = "hogehoge@elsewhere.example"
 
 def certify(post: Post) -> ssl.SSLContext:
     """Give the host a certificate of its own making, readable as the service needs it; who trusts it."""
-    path = post.home / "control" / "servercert.pem"
-    made = harness.run(
-        [
-            installed("openssl"),
-            *("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"),
-            *("-subj", f"/CN={HOST}", "-addext", f"subjectAltName=DNS:{HOST},IP:127.0.0.1"),
-            *("-keyout", post.home / "key.pem", "-out", post.home / "cert.pem"),
-        ]
-    )
-    assert made.code == 0, made.err
-    path.write_bytes((post.home / "key.pem").read_bytes() + (post.home / "cert.pem").read_bytes())
-    return ssl.create_default_context(cafile=str(post.home / "cert.pem"))
+    certificate, trusted = certificates.make(post.home, HOST)
+    (post.home / "control" / "servercert.pem").write_bytes(certificate)
+    return ssl.create_default_context(cafile=trusted)
 
 
 def known(post: Post) -> None:
@@ -128,7 +120,7 @@ def test_our_checkpassword_checks_it_as_a_program_too(today: Post) -> None:
 
 
 def test_the_standard_librarys_client_verifies_the_certificate_and_sends_utf8(today: Post) -> None:
-    trusting = ssl.create_default_context(cafile=str(today.home / "cert.pem"))
+    trusting = certify(today)
     with smtplib.SMTP("127.0.0.1", today.smtp(), "client.example", timeout=20, source_address=(STRANGER, 0)) as client:
         client.starttls(context=trusting)
         client.login("jiro", "sesame")

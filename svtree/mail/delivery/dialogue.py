@@ -8,6 +8,7 @@ qmail's words, and takes longer to import than a delivery takes.
 from __future__ import annotations
 
 from svtree.formats.record import record
+from svtree.formats.tlshosts import MUST, NEVER, VERIFY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
 
     Conversation: TypeAlias = Generator["bytes | None", "Reply", bytes]
 
-# What the driver is asked for in place of a command: to send the message and the dot.
+# What the driver is asked for in place of a command: to send the message and the dot; to make the connection TLS (no
+# reply follows that, and whatever is sent in stands for one).
 CONTENT = None
+SECURE = b"\0"
 # How much of a reply is reported, and how much of one is read before the other side is taken for broken.
 REPORTED = 5000
 READ = 1 << 20
@@ -29,8 +32,21 @@ class EndlessReplyError(Exception):
     """A reply without end."""
 
 
+class TlsError(Exception):
+    """There is no TLS with this server, or not with whom it should be; the text says why."""
+
+
 class PartialLineError(Exception):
     """The message's last line has no end, and SMTP cannot send that."""
+
+
+@record
+class Hello:
+    """How to begin: our name; `extended`: with EHLO, else with HELO as qmail-remote; what is wanted of TLS."""
+
+    name: bytes
+    extended: bool = False
+    tls: bytes = NEVER
 
 
 @record
@@ -120,20 +136,23 @@ class Transparency:
 
 
 def converse(
-    peer: bytes, name: bytes, sender: bytes, recipients: Sequence[bytes], reports: list[bytes]
+    peer: bytes, hello: Hello, sender: bytes, recipients: Sequence[bytes], reports: list[bytes]
 ) -> Conversation:
-    """Send one message to `peer` (its address, for the reports) as `name`; addresses are quoted for SMTP already.
+    """Send one message to `peer` (its address, for the reports); addresses are quoted for SMTP already.
 
-    Yields what to send, with its line end, or CONTENT; wants the reply to it sent in, first of all the greeting (for
-    which it yields nothing to send). The reports on recipients are added to `reports`; returns that on the message.
+    Yields what to send, with its line end, or CONTENT or SECURE; wants the reply to it sent in, first of all the
+    greeting (for which it yields nothing to send). The reports on recipients are added to `reports`; returns that on
+    the message.
     """
-    reply = yield b""
-    if reply.code != 220:
-        return _final(b"Z", b"Connected to ", peer, b" but greeting failed", reply)
-    reply = yield b"HELO " + name + b"\r\n"
-    if reply.code != 250:
-        return _final(b"Z", b"Connected to ", peer, b" but my name was rejected", reply)
-    reply = yield b"MAIL FROM:<" + sender + b">\r\n"
+    offered = yield from _introduce(peer, hello)
+    if isinstance(offered, bytes):
+        return offered
+    utf8 = hello.extended and not b"".join([sender, *recipients]).isascii()
+    if utf8 and b"SMTPUTF8" not in offered:
+        return _final(
+            b"D", b"Connected to ", peer, b" but it takes no address that is not ASCII. (#5.6.7)", Reply(0, b"")
+        )
+    reply = yield b"MAIL FROM:<" + sender + (b"> SMTPUTF8\r\n" if utf8 else b">\r\n")
     if reply.code >= 400:
         return _final(_failed(reply), b"Connected to ", peer, b" but sender was rejected", reply)
     accepted = False
@@ -155,6 +174,44 @@ def converse(
     if reply.code >= 400:
         return _final(_failed(reply), b"", peer, b" failed after I sent the message", reply)
     return _final(b"K", b"", peer, b" accepted message", reply)
+
+
+def _introduce(peer: bytes, hello: Hello) -> Generator[bytes, Reply, frozenset[bytes] | bytes]:
+    """Greeting, hello, and TLS as far as it is wanted: the keywords that are offered then, or a report."""
+    reply = yield b""
+    if reply.code != 220:
+        return _final(b"Z", b"Connected to ", peer, b" but greeting failed", reply)
+    reply = yield from _say_hello(hello)
+    demanded = hello.tls in (MUST, VERIFY)
+    offered = _offered(reply)
+    if reply.code == 250 and hello.tls != NEVER and b"STARTTLS" in offered:
+        begun = yield b"STARTTLS\r\n"
+        if begun.code == 220:
+            yield SECURE
+            reply = yield from _say_hello(hello)
+            offered = _offered(reply)
+        elif demanded:
+            return _final(b"Z", b"Connected to ", peer, b" but it begins no TLS, which control/tlshosts demands", begun)
+    elif reply.code == 250 and demanded:
+        return _final(b"Z", b"Connected to ", peer, b" but it offers no TLS, which control/tlshosts demands", reply)
+    if reply.code != 250:
+        return _final(b"Z", b"Connected to ", peer, b" but my name was rejected", reply)
+    return offered
+
+
+def _say_hello(hello: Hello) -> Generator[bytes, Reply, Reply]:
+    """EHLO, or HELO where that is not known."""
+    if hello.extended:
+        reply = yield b"EHLO " + hello.name + b"\r\n"
+        if reply.code == 250 or hello.tls in (MUST, VERIFY):
+            return reply
+    return (yield b"HELO " + hello.name + b"\r\n")
+
+
+def _offered(reply: Reply) -> frozenset[bytes]:
+    """The keywords in the answer to EHLO."""
+    lines = reply.text.split(b"\n")[1:]
+    return frozenset(line[4:].split(b" ")[0].upper() for line in lines)
 
 
 def _failed(reply: Reply) -> bytes:

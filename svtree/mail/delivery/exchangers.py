@@ -1,11 +1,12 @@
 """Which machines take mail for a host, in the order in which to try them.
 
 Follows RFC 5321 section 5.1, RFC 7505 and dns.c: the mail exchangers by preference, those of equal preference in random
-order; without any, the host's own addresses. IPv4 only.
+order; without any, the host's own addresses. Addresses have 4 bytes, or 16 where they are IPv6's.
 """
 
 from __future__ import annotations
 
+from svtree.formats import ip
 from svtree.formats.record import record
 
 TYPE_CHECKING = False
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
             """Preferences and names of the mail exchangers, in any order; an empty name says that there is none."""
 
         def addresses(self, host: bytes) -> list[bytes]:
-            """IPv4 addresses, 4 bytes each."""
+            """IPv4 addresses, 4 bytes each, and after them IPv6 addresses, 16 bytes each."""
 
 
 class NoSuchNameError(Exception):
@@ -33,19 +34,15 @@ class NoAnswerError(Exception):
 
 @record
 class Exchanger:
-    """An address to try, 4 bytes, and its preference, of which less is better."""
+    """An address to try, 4 or 16 bytes, and its preference, of which less is better."""
 
     address: bytes
     preference: int
 
 
 def literal(host: bytes) -> bytes | None:
-    """The 4 bytes of an IPv4 address in dots, in brackets or not; None where `host` is none."""
-    bare = host[1:-1] if host[:1] == b"[" and host[-1:] == b"]" else host
-    parts = bare.split(b".")
-    if len(parts) != 4 or not all(part.isdigit() and len(part) < 4 and int(part) < 256 for part in parts):
-        return None
-    return bytes(int(part) for part in parts)
+    """The bytes of an IPv4 address in dots, in brackets or not, or of "[IPv6:...]"; None where `host` is none."""
+    return ip.literal(host) or ip.parse4(host)
 
 
 def of_relay(host: bytes, names: Names) -> list[Exchanger]:
@@ -84,6 +81,6 @@ def of_host(host: bytes, names: Names, random: Callable[[int], bytes]) -> list[E
 
 def worth_trying(exchangers: Sequence[Exchanger], ours: Iterable[bytes]) -> Iterator[Exchanger]:
     """Those that are better than this machine, to which mail would only come back. `ours` are its addresses."""
-    mine = frozenset(ours) | {bytes(4)}
+    mine = frozenset(ours) | {bytes(4), bytes(16)}
     limit = min((each.preference for each in exchangers if each.address in mine), default=None)
     return (each for each in exchangers if limit is None or each.preference < limit)

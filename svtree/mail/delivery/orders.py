@@ -22,6 +22,7 @@ NO_ALIAS = 116
 CDB = 117
 SYSTEM = 118
 EXEC_SOFT = 120
+EXEC_GETPW = 121
 
 _LOCAL = {
     CDB: b"ZTrouble reading users/cdb in qmail-lspawn.\n",
@@ -33,7 +34,7 @@ _LOCAL = {
     115: b"ZNFS failure in qmail-local.\n",
     126: b"DUnable to run qmail-local.\n",
     EXEC_SOFT: b"ZUnable to run qmail-local.\n",
-    121: b"ZUnable to run qmail-getpw.\n",
+    EXEC_GETPW: b"ZUnable to run qmail-getpw.\n",
 }
 _TEMPORARY = (111, 71, 74, 75)
 

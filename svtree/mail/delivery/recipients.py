@@ -14,6 +14,9 @@ from svtree.formats import assign
 from svtree.formats.cdb import CdbError, Reader
 from svtree.formats.record import record
 from svtree.mail import accounts, controls
+from svtree.mail.delivery import orders
+from svtree.multicall import Foreign, resolve
+from svtree.program import TEMPORARY
 from svtree.system.errors import reason
 
 TYPE_CHECKING = False
@@ -26,11 +29,20 @@ LONGEST = 64
 
 
 class RecipientError(Exception):
-    """It cannot be told now; the text is for the log."""
+    """It cannot be told now; the text says why. `code` is what qmail-lspawn's child exits with."""
+
+    def __init__(self, text: str, code: int = TEMPORARY) -> None:
+        """With 111 the text goes into the log; the other codes, those of qlx.h, have a report of their own there."""
+        super().__init__(text)
+        self.code = code
 
 
-class CdbTroubleError(Exception):
-    """users/cdb cannot be read; the text names it and says why."""
+class CdbTroubleError(RecipientError):
+    """users/cdb cannot be read; the text names it."""
+
+    def __init__(self, text: str) -> None:
+        """qlx.h has a code for it."""
+        super().__init__(text, orders.CDB)
 
 
 @record
@@ -48,9 +60,16 @@ class Recipient:
 def find(local: bytes, environ: Environ) -> Recipient | None:
     """The recipient for a local part; None if there is not even an alias user.
 
-    Raises RecipientError, CdbTroubleError and OSError.
+    Another qmail-getpw than ours, if one is first on PATH, is asked in the place of the accounts. Raises RecipientError
+    and OSError.
     """
-    return assigned(local, controls.home(environ) + b"/users/cdb") or by_account(local, environ)
+    who = assigned(local, controls.home(environ) + b"/users/cdb")
+    if who is not None:
+        return who
+    program = resolve(b"qmail-getpw", environ)
+    if isinstance(program, Foreign):
+        return _asked(program.path, local, environ)
+    return by_account(local, environ)
 
 
 def assigned(local: bytes, path: bytes) -> Recipient | None:
@@ -71,13 +90,24 @@ def assigned(local: bytes, path: bytes) -> Recipient | None:
         raise CdbTroubleError(f"unable to read {os.fsdecode(path)}: {error}") from error
     finally:
         mapped.close()
-    if found is None:
-        return None
+    return None if found is None else _recipient(found)
+
+
+def _asked(path: bytes, local: bytes, environ: Environ) -> Recipient:
+    from svtree.mail.delivery.getpw import GetpwError, ask
+
+    try:
+        return _recipient(ask(path, local, environ))
+    except GetpwError as error:
+        raise RecipientError(f"{os.fsdecode(path)}: {error}", error.code) from error
+
+
+def _recipient(found: assign.Assignment) -> Recipient:
     return Recipient(found.name, found.uid, found.gid, found.home, found.dash, found.extension)
 
 
 def by_account(local: bytes, environ: Environ) -> Recipient | None:
-    """The recipient whose account's name the local part begins with, else the alias user. Raises as `find`."""
+    """The recipient whose account's name the local part begins with, else the alias user. Raises RecipientError."""
     for end in range(len(local), 0, -1):
         if end > LONGEST or (end < len(local) and local[end] != BREAK):
             continue
@@ -122,5 +152,6 @@ def _alias(local: bytes, environ: Environ) -> Recipient | None:
 
 
 def preload() -> None:
-    """Import now what users/cdb is read with: for a parent whose children fork."""
+    """Import now what `find` may need: for a parent whose children fork."""
     __import__("svtree.system.mapped")
+    __import__("svtree.mail.delivery.getpw")

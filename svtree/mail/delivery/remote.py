@@ -9,16 +9,20 @@ from __future__ import annotations
 import os
 import time
 
+from svtree.formats import ip, tlshosts
 from svtree.formats.addresses import quote_box
 from svtree.formats.record import record
 from svtree.formats.smtproutes import SMTP, find, parse
 from svtree.mail.delivery import exchangers
 from svtree.mail.delivery.dialogue import (
     CONTENT,
+    SECURE,
     EndlessReplyError,
+    Hello,
     PartialLineError,
     Reply,
     ReplyReader,
+    TlsError,
     Transparency,
     converse,
 )
@@ -31,6 +35,7 @@ from svtree.system.outgoing import connect
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _socket import socket
+    from ssl import SSLSocket
 
     from svtree.mail.controls import Controls
     from svtree.mail.delivery.exchangers import Exchanger
@@ -75,14 +80,26 @@ class Settings:
     routes: dict[bytes, bytes]
     connect: int
     reply: int
+    # Whether to speak as today; what is wanted of TLS, and the authorities that are believed besides the system's.
+    extended: bool = False
+    tls: dict[bytes, tlshosts.Policy] | None = None
+    authorities: bytes = b""
 
     @classmethod
     def read(cls, controls: Controls) -> Settings:
-        """Raises ControlError, and GivenUpError where this host has no name."""
+        """Raises ControlError, and GivenUpError where this host has no name or control/tlshosts makes no sense."""
         name = controls.line_or_me("helohost")
         if name is None:
             raise GivenUpError(NO_CONTROLS)
+        hosts = controls.lines("tlshosts")
+        try:
+            tls = tlshosts.parse(hosts or ())
+        except tlshosts.TlsHostsError:
+            raise GivenUpError(NO_CONTROLS) from None
         return cls(
+            extended=hosts is not None or controls.lines("esmtp") is not None,
+            tls=tls,
+            authorities=controls.directory + b"/tlsca.pem",
             name=name,
             routes=parse(controls.lines("smtproutes") or ()),
             connect=min(controls.number("timeoutconnect", 60), LONGEST),
@@ -112,13 +129,21 @@ def deliver(envelope: Envelope, settings: Settings, environ: Environ, timeouts: 
     candidates = list(found) if route is not None else list(worth_trying(found, _own_addresses()))
     if not candidates:
         raise GivenUpError(MYSELF if found else NO_EXCHANGER)
+    policy = tlshosts.find(settings.tls or {}, host)
+    hello = Hello(settings.name, settings.extended, policy.wanted if settings.extended else tlshosts.NEVER)
     for candidate in candidates:
         connection = _connect(candidate.address, port, settings, timeouts)
-        if connection is not None:
-            try:
-                return _Call(connection, candidate, settings).hold(envelope)
-            finally:
-                connection.close()
+        if connection is None:
+            continue
+        try:
+            return _Call(connection, candidate, settings, policy.name or host).hold(envelope, hello)
+        except PlainlyError:
+            # Nothing has been said yet that matters; once more, without TLS.
+            again = _connect(candidate.address, port, settings, timeouts)
+            if again is None:
+                continue
+            plainly = Hello(settings.name, settings.extended)
+            return _Call(again, candidate, settings, host).hold(envelope, plainly)
     raise GivenUpError(NO_CONNECTION)
 
 
@@ -141,48 +166,64 @@ def _exchangers(host: bytes, relay: bytes | None, environ: Environ) -> list[Exch
 
 def _own_addresses() -> frozenset[bytes]:
     try:
-        return interfaces.addresses()
+        return interfaces.addresses() | interfaces.addresses6()
     except OSError as error:
         raise GivenUpError(NO_RESOURCES) from error
 
 
 def _connect(address: bytes, port: int, settings: Settings, timeouts: Timeouts) -> socket | None:
     """A connection, or None where there is none to be had from this address now."""
-    if timeouts.is_down(address):
+    # The file of time-outs has four bytes for an address.
+    remembered = len(address) == 4
+    if remembered and timeouts.is_down(address):
         return None
     try:
-        connection = connect(_dotted(address), port, settings.connect)
+        connection = connect(ip.show(address).decode(), port, settings.connect)
     except OSError as error:
-        timeouts.note(address, int(time.time()), timed_out=isinstance(error, TimeoutError))
+        if remembered:
+            timeouts.note(address, int(time.time()), timed_out=isinstance(error, TimeoutError))
         return None
-    timeouts.note(address, int(time.time()), timed_out=False)
+    if remembered:
+        timeouts.note(address, int(time.time()), timed_out=False)
     return connection
 
 
-def _dotted(address: bytes) -> str:
-    return ".".join(map(str, address))
+class PlainlyError(Exception):
+    """The handshake failed, and the mail may go without TLS."""
 
 
 class _Call:
-    """A connection and the dialogue on it."""
+    """A connection, which it closes, and the dialogue on it."""
 
-    def __init__(self, connection: socket, to: Exchanger, settings: Settings) -> None:
-        self._connection = connection
-        self._peer = _dotted(to.address).encode()
+    def __init__(self, connection: socket, to: Exchanger, settings: Settings, certified: bytes) -> None:
+        """`certified` is the name that the certificate is for, where that matters."""
+        self._connection: socket | SSLSocket = connection
+        self._peer = ip.show(to.address)
         self._settings = settings
+        self._certified = certified
         self._replies = ReplyReader()
         # From the final dot until the reply to it, the message may have been accepted without our knowing.
         self._critical = False
 
-    def hold(self, envelope: Envelope) -> list[bytes]:
-        """The reports, whatever happens."""
+    def hold(self, envelope: Envelope, hello: Hello) -> list[bytes]:
+        """The reports, whatever happens; but PlainlyError where TLS was tried in vain and need not be."""
+        try:
+            return self._hold(envelope, hello)
+        finally:
+            self._connection.close()
+
+    def _hold(self, envelope: Envelope, hello: Hello) -> list[bytes]:
         reports: list[bytes] = []
         recipients = [_mangled(each) for each in envelope.recipients]
-        conversation = converse(self._peer, self._settings.name, _mangled(envelope.sender), recipients, reports)
+        conversation = converse(self._peer, hello, _mangled(envelope.sender), recipients, reports)
         self._connection.settimeout(self._settings.reply)
         try:
             step = next(conversation)
             while True:
+                if step is SECURE:
+                    self._secure(hello.tls)
+                    step = conversation.send(Reply(0, b""))
+                    continue
                 self._say(step)
                 reply = self._reply()
                 self._critical = False
@@ -192,12 +233,26 @@ class _Call:
             self._quit()
         except UnreadableError:
             reports.append(NO_MESSAGE + b"\0")
+        except TlsError as error:
+            if hello.tls == tlshosts.MAY:
+                raise PlainlyError from error
+            reports.append(b"ZConnected to %s but TLS failed: %s. (#4.7.5)\n\0" % (self._peer, str(error).encode()))
         except PartialLineError:
             reports.append(PARTIAL_LINE + b"\0")
         except (OSError, EndlessReplyError):
             duplicate = b"Possible duplicate! " if self._critical else b""
             reports.append(b"ZConnected to %s but connection died. %s(#4.4.2)\n\0" % (self._peer, duplicate))
         return reports
+
+    def _secure(self, wanted: bytes) -> None:
+        """Shake hands. What the other side has sent before that is not from whom it will have proved to be."""
+        from svtree.mail.delivery.tls import SSLSocket, secured
+
+        self._replies = ReplyReader()
+        name = self._certified if wanted == tlshosts.VERIFY else None
+        connection = self._connection
+        if not isinstance(connection, SSLSocket):
+            self._connection = secured(connection, name, self._settings.authorities)
 
     def _say(self, step: bytes | None) -> None:
         if step is not CONTENT:

@@ -6,6 +6,8 @@ closing bracket. A source route ("@relay:") is left out, quotes and backslashes 
 
 from __future__ import annotations
 
+from svtree.formats import ip
+
 # qmail-smtpd counts the NUL at the end: 900 bytes are one too many.
 LONGEST = 899
 
@@ -25,13 +27,16 @@ def parse(argument: bytes) -> bytes:
 
 
 def literal(address: bytes) -> tuple[bytes, bytes] | None:
-    """For "local@[192.0.2.1]": "local@" and the four bytes; None for any other address.
+    """For "local@[192.0.2.1]": "local@" and the four bytes; sixteen for "[IPv6:...]"; None for any other address.
 
     Follows ip_scanbracket(), which wants the bracket to be the last byte and takes numbers modulo 256.
     """
     local, at, host = address.rpartition(b"@")
     if not at or host[:1] != b"[" or host[-1:] != b"]":
         return None
+    if b":" in host:
+        found = ip.literal(host)
+        return None if found is None else (local + at, found)
     numbers = host[1:-1].split(b".")
     if len(numbers) != 4 or not all(each.isdigit() and len(each) < 20 for each in numbers):
         return None
@@ -39,7 +44,7 @@ def literal(address: bytes) -> tuple[bytes, bytes] | None:
 
 
 def localize(address: bytes, host: bytes, here: frozenset[bytes]) -> bytes:
-    """`address` with `host` in the place of an address literal whose four bytes are in `here`."""
+    """`address` with `host` in the place of an address literal whose bytes are in `here`."""
     found = literal(address)
     return found[0] + host if found is not None and found[1] in here else address
 

@@ -7,7 +7,7 @@ Follows qmail-smtpd.c. Of its own: control/esmtp (`svtree.mail.smtp.extensions`)
 from __future__ import annotations
 
 import os
-from time import time
+from time import monotonic, time
 
 from svtree.formats.numbers import scan
 from svtree.formats.received import Peer
@@ -19,7 +19,7 @@ from svtree.mail.smtp.actions import Policy
 from svtree.mail.smtp.extensions import Extensions
 from svtree.mail.smtp.recipients import Recipients
 from svtree.system.errors import reason
-from svtree.system.interfaces import addresses
+from svtree.system.interfaces import recent_addresses
 from svtree.system.privileges import become
 
 TYPE_CHECKING = False
@@ -84,7 +84,7 @@ def read(environ: Environ, checker: Sequence[bytes], warn: Callable[[str], None]
         greeting=greeting,
         remote_host=peer.host,
         literal_host=literal_host or b"",
-        here=addresses() if literal_host is not None else frozenset(),
+        here=recent_addresses(monotonic()) if literal_host is not None else frozenset(),
         relay=environ.get(b"RELAYCLIENT"),
         accepts=recipients.accepts,
         bad_senders=frozenset(each.lower() for each in bad),
@@ -97,6 +97,11 @@ def read(environ: Environ, checker: Sequence[bytes], warn: Callable[[str], None]
         exists=authority.exists if authority is not None and mailboxes.wanted(controls) else None,
     )
     return Settings(policy, peer, recipients, max(1, timeout), certificate, authority)
+
+
+def _here(offered: Extensions) -> frozenset[bytes]:
+    # qmail-smtpd knows no IPv6.
+    return addresses() | addresses6() if offered.words else addresses()
 
 
 def _extensions(controls: Controls) -> Extensions:

@@ -41,7 +41,8 @@ class ScriptedServer:
     ) -> None:
         self.replies = {**POLITE, **(replies or {})}
         self.heard: list[Heard] = []
-        self._listener = socket.create_server((address, port))
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self._listener = socket.create_server((address, port), family=family)
         self.port: int = self._listener.getsockname()[1]
         self._thread = threading.Thread(target=self._serve)
 
@@ -87,7 +88,8 @@ class ScriptedServer:
                         return
 
     def _say(self, connection: socket.socket, what: str) -> bool:
-        reply = self.replies[what]
+        # Whatever is no command: a handshake that it cannot make.
+        reply = self.replies.get(what, CLOSE)
         if reply == CLOSE:
             return False
         if reply == RESET:

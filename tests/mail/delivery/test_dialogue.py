@@ -11,6 +11,7 @@ from svtree.mail.delivery.dialogue import (
     CONTENT,
     NONSENSE,
     EndlessReplyError,
+    Hello,
     PartialLineError,
     Reply,
     ReplyReader,
@@ -107,7 +108,7 @@ def test_a_reply_without_end_is_not_kept_in_memory() -> None:
 @given(st.lists(st.integers(0, 999), min_size=1, max_size=12))
 def test_any_replies_lead_to_one_report_on_the_message(codes: list[int]) -> None:
     reports: list[bytes] = []
-    conversation = converse(b"192.0.2.1", b"me.example", b"s@x", [b"a@x", b"b@x"], reports)
+    conversation = converse(b"192.0.2.1", Hello(b"me.example"), b"s@x", [b"a@x", b"b@x"], reports)
     assert next(conversation) == b""
     asked_for_content = False
     final = b""

@@ -126,7 +126,7 @@ def test_exchangers_of_equal_preference_come_in_any_order(names: DnsNames) -> No
 def test_a_relay_is_asked_for_its_addresses_alone(names: DnsNames, server: NameServer) -> None:
     server.asked.clear()
     assert {each.address for each in exchangers.of_relay(b"several.example", names)} == {A1, A2}
-    assert server.asked == [("several.example.", "A")]
+    assert server.asked == [("several.example.", "A"), ("several.example.", "AAAA")]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import subprocess
 
 import pytest
@@ -11,6 +12,7 @@ from tests.harness import ours, run
 from tests.mail.queue.post import HOST, Post
 
 SHOW = 'for each; do printf "%s|" "$each"; done; id -u\n'
+ANSWER = "joe\\0{uid}\\0{gid}\\0{home}\\0-\\0%s\\0"
 # Whom the tests can have mail delivered by.
 UID = os.getuid() or 65534
 
@@ -77,3 +79,41 @@ def test_a_user_s_own_tree_delivers_by_nobody_else(post: Post) -> None:
         pytest.skip("root can be anybody")
     assign(post, f"=joe:joe:{UID + 1}:1:{post.home}:::")
     assert report(post, "joe") == f"Z{post.home} belongs to another user. (#4.3.0)\n"
+
+
+def own_getpw(post: Post, script: str) -> None:
+    """Put a qmail-getpw of the administrator's first on PATH; as root it is run by the account qmailp."""
+    if os.geteuid() == 0:
+        try:
+            pwd.getpwnam("qmailp")
+        except KeyError:
+            pytest.skip("no account qmailp")
+    post.program("qmail-local", SHOW)
+    post.program("qmail-getpw", script)
+
+
+def test_another_qmail_getpw_is_asked_in_the_place_of_the_accounts(post: Post) -> None:
+    own_getpw(post, f"printf '{ANSWER.format(uid=UID, gid=os.getgid() or 65534, home=post.home)}' \"its-$1\"\n")
+    assert report(post, "Joe-x") == f"K--|joe|{post.home}|Joe-x|-|its-Joe-x|{HOST}|s@x|./Mailbox|{UID}\n"
+    assign(post, f"=exact:other:{UID}:1:{post.home}:::")
+    assert report(post, "exact").startswith("K--|other|")
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("exit 116", "ZUnable to find alias user!\n"),
+        ("exit 118", "ZTemporary failure in qmail-lspawn.\n"),
+        ("kill -9 $$", "ZTemporary failure in qmail-lspawn.\n"),
+        ("echo nonsense", "ZInternal qmail-lspawn bug.\n"),
+    ],
+)
+def test_what_another_qmail_getpw_cannot_say_keeps_mail_in_the_queue(post: Post, script: str, said: str) -> None:
+    own_getpw(post, script + "\n")
+    assert report(post, "joe") == said
+
+
+def test_a_qmail_getpw_that_cannot_be_run_keeps_mail_in_the_queue(post: Post) -> None:
+    own_getpw(post, "")
+    (post.folder / "bin" / "qmail-getpw").write_text("#!/nonexistent/sh\n")
+    assert report(post, "joe") == "ZUnable to run qmail-getpw.\n"
