@@ -19,7 +19,7 @@ from svtree.mail.smtp.actions import Policy
 from svtree.mail.smtp.extensions import Extensions
 from svtree.mail.smtp.recipients import Recipients
 from svtree.system.errors import reason
-from svtree.system.interfaces import recent_addresses
+from svtree.system.interfaces import addresses6, recent_addresses
 from svtree.system.privileges import become
 
 TYPE_CHECKING = False
@@ -84,7 +84,7 @@ def read(environ: Environ, checker: Sequence[bytes], warn: Callable[[str], None]
         greeting=greeting,
         remote_host=peer.host,
         literal_host=literal_host or b"",
-        here=recent_addresses(monotonic()) if literal_host is not None else frozenset(),
+        here=_here(offered) if literal_host is not None else frozenset(),
         relay=environ.get(b"RELAYCLIENT"),
         accepts=recipients.accepts,
         bad_senders=frozenset(each.lower() for each in bad),
@@ -101,7 +101,8 @@ def read(environ: Environ, checker: Sequence[bytes], warn: Callable[[str], None]
 
 def _here(offered: Extensions) -> frozenset[bytes]:
     # qmail-smtpd knows no IPv6.
-    return addresses() | addresses6() if offered.words else addresses()
+    here = recent_addresses(monotonic())
+    return here | addresses6() if offered.words else here
 
 
 def _extensions(controls: Controls) -> Extensions:

@@ -48,6 +48,8 @@ def test_the_address_is_what_qmail_smtpd_takes(argument: bytes, address: bytes) 
         (b"a@[-1.2.3.4]", None),
         (b"a@127.0.0.1", None),
         (b"[127.0.0.1]", None),
+        (b"a@[IPv6:::1]", (b"a@", bytes(15) + b"\1")),
+        (b"a@[::1]", None),
         (b"a@[" + b"9" * 30 + b".2.3.4]", None),
     ],
 )
