@@ -83,6 +83,14 @@ def find(local: bytes, get: Callable[[bytes], bytes | None]) -> Assignment | Non
     return None
 
 
+def unpack(data: bytes) -> Assignment:
+    """What qmail-getpw prints, which ends with a NUL. Raises AssignError."""
+    fields = data.split(b"\0")
+    if len(fields) <= FIELDS:
+        raise AssignError("an answer is too short")
+    return _assignment(b"\0".join(fields[:FIELDS]))
+
+
 def _assignment(data: bytes) -> Assignment:
     fields = data.split(b"\0", FIELDS - 1)
     if len(fields) < FIELDS:

@@ -1,7 +1,7 @@
 """Asking a qmail-getpw that is not ours which account an address belongs to: an administrator may put one in its place.
 
-Follows qmail-getpw(8) and qmail-lspawn.c: it runs as qmailp where we are root, and prints user, uid, gid, home, dash and
-extension, each with a NUL.
+Follows qmail-getpw(8) and qmail-lspawn.c: it runs as qmailp where we are root, and prints user, uid, gid, home, dash
+and extension, each with a NUL.
 """
 
 from __future__ import annotations

@@ -64,10 +64,9 @@ def _deliver(order: Order, default: bytes, environ: Environ) -> int:
         os.chdir(controls.home(environ))
         who = recipients.find(local, environ)
     except recipients.RecipientError as error:
-        complain(f"{error} (#4.3.0)")
-        return TEMPORARY
-    except recipients.CdbTroubleError:
-        return orders.CDB
+        if error.code == TEMPORARY:
+            complain(f"{error} (#4.3.0)")
+        return error.code
     except OSError:
         return orders.SYSTEM
     if who is None:

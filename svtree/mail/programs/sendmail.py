@@ -36,7 +36,7 @@ LOCAL_CLIENT = {
 WRITERS = (b"QMAILNAME", b"MAILNAME", b"NAME", b"QMAILHOST", b"MAILHOST")
 
 
-def main(argv: Sequence[bytes], environ: Environ) -> Chain:
+def main(argv: Sequence[bytes], environ: Environ) -> int | Chain:
     """Become qmail-inject, qmail-smtpd or qmail-qread."""
     home = controls.home(environ)
     if not os.access(home, os.X_OK):
@@ -53,7 +53,10 @@ def main(argv: Sequence[bytes], environ: Environ) -> Chain:
             raise UsageError(USAGE)
     if name == b"mailq":
         return _chain([b"qmail-qread"], environ)
-    if name == b"newaliases" or b"i" in modes:
+    if b"i" in modes:
+        # Aliases are .qmail files: a database of them is as new as it can be.
+        return 0
+    if name == b"newaliases":
         raise Fatal("please use fastforward/newaliases instead", PERMANENT)
     return _inject(letters, words, environ)
 

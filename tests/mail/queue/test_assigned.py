@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-import pwd
 import subprocess
+from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,6 @@ from tests.harness import ours, run
 from tests.mail.queue.post import HOST, Post
 
 SHOW = 'for each; do printf "%s|" "$each"; done; id -u\n'
-ANSWER = "joe\\0{uid}\\0{gid}\\0{home}\\0-\\0%s\\0"
 # Whom the tests can have mail delivered by.
 UID = os.getuid() or 65534
 
@@ -23,12 +23,12 @@ def assign(post: Post, *lines: str) -> None:
     assert (done.code, done.err) == (0, b"")
 
 
-def report(post: Post, local: str) -> str:
-    """What qmail-lspawn says of a delivery to `local`."""
+def report(post: Post, local: str, words: Sequence[str] = ()) -> str:
+    """What qmail-lspawn says of a delivery to `local`; `words` come before it."""
     assert post.queue([f"{local}@{HOST}"]).code == 0
     name = max(post.files("mess")).partition("/")[2]
     process = post.processes.start(
-        [ours("qmail-lspawn"), "./Mailbox"], env=post.env(), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [*words, ours("qmail-lspawn"), "./Mailbox"], env=post.env(), stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     order = b"\0%s\0s@x\0%s@%s\0" % (name.encode(), local.encode(), HOST.encode())
     out, err = process.communicate(order, timeout=30)
@@ -81,22 +81,28 @@ def test_a_user_s_own_tree_delivers_by_nobody_else(post: Post) -> None:
     assert report(post, "joe") == f"Z{post.home} belongs to another user. (#4.3.0)\n"
 
 
-def own_getpw(post: Post, script: str) -> None:
-    """Put a qmail-getpw of the administrator's first on PATH; as root it is run by the account qmailp."""
-    if os.geteuid() == 0:
-        try:
-            pwd.getpwnam("qmailp")
-        except KeyError:
-            pytest.skip("no account qmailp")
+@pytest.fixture
+def words(post: Post) -> list[str]:
+    """What makes a program see the account qmailp on a machine that does not have it; only root needs it."""
     post.program("qmail-local", SHOW)
-    post.program("qmail-getpw", script)
+    if os.geteuid() != 0:
+        return []
+    for name, line in (("passwd", "qmailp:x:7793:7791::/:/bin/sh\n"), ("group", "nofiles:x:7791:\n")):
+        lines = [
+            each for each in Path("/etc", name).read_text().splitlines(True) if each[:7] not in ("qmailp:", "nofiles")
+        ]
+        (post.folder / name).write_text("".join(lines) + line)
+    binds = " && ".join(f"mount --bind {post.folder}/{name} /etc/{name}" for name in ("passwd", "group"))
+    return ["unshare", "--mount", "sh", "-c", f'{binds} && exec "$@"', "sh"]
 
 
-def test_another_qmail_getpw_is_asked_in_the_place_of_the_accounts(post: Post) -> None:
-    own_getpw(post, f"printf '{ANSWER.format(uid=UID, gid=os.getgid() or 65534, home=post.home)}' \"its-$1\"\n")
-    assert report(post, "Joe-x") == f"K--|joe|{post.home}|Joe-x|-|its-Joe-x|{HOST}|s@x|./Mailbox|{UID}\n"
+def test_another_qmail_getpw_is_asked_as_qmailp_in_the_place_of_the_accounts(post: Post, words: list[str]) -> None:
+    answer = f"joe\\000{UID}\\000{os.getgid() or 65534}\\000{post.home}\\000-\\000%s\\000"
+    post.program("qmail-getpw", f"printf '{answer}' \"$1-$(id -u)\"\n")
+    who = os.getuid() or 7793
+    assert report(post, "Joe-x", words) == f"K--|joe|{post.home}|Joe-x|-|Joe-x-{who}|{HOST}|s@x|./Mailbox|{UID}\n"
     assign(post, f"=exact:other:{UID}:1:{post.home}:::")
-    assert report(post, "exact").startswith("K--|other|")
+    assert report(post, "exact", words).startswith("K--|other|")
 
 
 @pytest.mark.parametrize(
@@ -108,12 +114,12 @@ def test_another_qmail_getpw_is_asked_in_the_place_of_the_accounts(post: Post) -
         ("echo nonsense", "ZInternal qmail-lspawn bug.\n"),
     ],
 )
-def test_what_another_qmail_getpw_cannot_say_keeps_mail_in_the_queue(post: Post, script: str, said: str) -> None:
-    own_getpw(post, script + "\n")
-    assert report(post, "joe") == said
+def test_what_it_cannot_say_keeps_mail_in_the_queue(post: Post, words: list[str], script: str, said: str) -> None:
+    post.program("qmail-getpw", script + "\n")
+    assert report(post, "joe", words) == said
 
 
-def test_a_qmail_getpw_that_cannot_be_run_keeps_mail_in_the_queue(post: Post) -> None:
-    own_getpw(post, "")
+def test_a_qmail_getpw_that_cannot_be_run_keeps_mail_in_the_queue(post: Post, words: list[str]) -> None:
+    post.program("qmail-getpw", "")
     (post.folder / "bin" / "qmail-getpw").write_text("#!/nonexistent/sh\n")
-    assert report(post, "joe") == "ZUnable to run qmail-getpw.\n"
+    assert report(post, "joe", words) == "ZUnable to run qmail-getpw.\n"
