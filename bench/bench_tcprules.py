@@ -28,7 +28,7 @@ CASES: tuple[tuple[str, Line, bool], ...] = (
     ("addresses, two in three allowed", lambda ip, n: f"{ip}:{'deny' if n % 3 else 'allow'}", True),
     ("addresses, a value each", lambda ip, n: f'{ip}:allow,N="{n}"', True),
     # The original takes a network for an address that no client has.
-    ("networks", lambda ip, n: f"{ip}/{9 + n % 15}:deny", False),
+    ("networks", lambda ip, n: f"{ip[: ip.rfind('.')]}.0/{17 + n % 8}:deny", False),
 )
 
 

@@ -17,10 +17,11 @@ from svtree.formats.record import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from typing import TypeAlias
 
     Get: TypeAlias = Callable[[bytes], bytes | None]
+    Key: TypeAlias = tuple[bytes, tuple[int, int] | None]
 
 # The key that has the lengths of networks as its data: "4/10 4/25 6/32". No address of a rule can be it.
 NETWORKS = b":/"
@@ -92,30 +93,25 @@ def candidates(
     yield b""
 
 
-def keys(address: bytes) -> Iterator[tuple[bytes, Network | None]]:
+def keys(address: bytes) -> Sequence[Key]:
     """The keys of an address: itself, or one for each number of its range; Unclear where that is none.
 
-    With each the network, if it is one whose length is to be in the record NETWORKS.
+    With each the bits and length of its network, if that is one whose length is to be in the record NETWORKS.
     """
-    dash = address.find(b"-")
     if b":" in address:
         info, at, ip = address.rpartition(b"@")
-        key, network = _network_key(ip)
-        yield info + at + key, network
-    elif b"=" in address or b"@" in address:
-        yield address, None
-    elif dash < 0:
-        yield _network_key(address) if b"/" in address else (address, None)
-    else:
-        left = address.rfind(b".", 0, dash) + 1
-        right = address.find(b".", dash + 1)
-        if right < 0:
-            right = len(address)
-        first = _bound(address[left:dash])
-        last = min(_bound(address[dash + 1 : right]), 255)
-        for number in range(first, last + 1):
-            key = b"%s%d%s" % (address[:left], number, address[right:])
-            yield _network_key(key) if b"/" in key else (key, None)
+        key, kind = _network_key(ip)
+        return ((info + at + key, kind),)
+    if b"-" not in address or b"=" in address or b"@" in address:
+        return (_network_key(address) if b"/" in address else (address, None),)
+    dash = address.index(b"-")
+    left = address.rfind(b".", 0, dash) + 1
+    right = address.find(b".", dash + 1)
+    if right < 0:
+        right = len(address)
+    numbers = range(_bound(address[left:dash]), min(_bound(address[dash + 1 : right]), 255) + 1)
+    found = [b"%s%d%s" % (address[:left], number, address[right:]) for number in numbers]
+    return [_network_key(key) if b"/" in key else (key, None) for key in found]
 
 
 def is_ipv6(address: bytes) -> bool:
@@ -125,11 +121,18 @@ def is_ipv6(address: bytes) -> bool:
     return found is not None and not (user and b"/" in ip)
 
 
-def _network_key(address: bytes) -> tuple[bytes, Network | None]:
-    """The key of an address or network in any form, and the network if it is one with a key of its own.
+def _network_key(address: bytes) -> Key:
+    """The key of an address or network in any form, and the bits and length of a network with a key of its own.
 
     What is neither is its own key, which is never looked for: so it is in the original.
     """
+    ip, _, digits = address.partition(b"/")
+    number = networks.parse_v4(ip)
+    length = networks.LENGTHS.get(digits, V4)
+    if number is not None and length < V4 and not number & (1 << V4 - length) - 1:
+        # As people write them, and as lists of millions do.
+        numbers = CLASSIC.get(length)
+        return (address, (V4, length)) if numbers is None else (_prefix(ip, numbers), None)
     found = networks.parse_network(address)
     if found is None:
         return address, None
@@ -137,7 +140,7 @@ def _network_key(address: bytes) -> tuple[bytes, Network | None]:
     numbers = CLASSIC.get(network.length) if network.bits == V4 else None
     if numbers is not None:
         return _prefix(networks.format_v4(network.number), numbers), None
-    return network.text, None if network.length == network.bits else network
+    return network.text, None if network.length == network.bits else (network.bits, network.length)
 
 
 def _networks(ip: bytes, there: Lengths) -> Iterator[bytes]:

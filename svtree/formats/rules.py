@@ -33,6 +33,8 @@ ADDRESS = b"0123456789abcdefABCDEF:./[]"
 BATCH = 32768
 # With more different ways to go on after the colon, looking for each in every batch is slower than reading lines.
 WAYS = 16
+# So many are remembered: where there are more, they are as a rule all different.
+KNOWN = 1024
 
 
 @record
@@ -78,7 +80,7 @@ def parse(text: bytes) -> Iterator[Rule]:
             address, told = parts
             data = instructions(told)
             # The range is looked at for its errors; the rule keeps it as it was written.
-            next(keys(address), None)
+            keys(address)
         except Unclear as error:
             raise RulesError(number, whole.rstrip(BLANK), str(error)) from None
         decision = decode(None, data)
@@ -183,16 +185,19 @@ def _columns(
     told_by: list[bytes] = []
     for number, whole in enumerate(batch.split(b"\n"), first):
         try:
-            parts = split(whole)
-            if parts is None:
-                continue
-            address, told = parts
+            address, _, told = whole.partition(b":")
             data = known.get(told)
-            if data is None:
-                data = known[told] = instructions(told)
-            for key, network in keys(address):
-                if network is not None:
-                    seen.add((network.bits, network.length))
+            if data is None or address[:1] == b"#":
+                parts = split(whole)
+                if parts is None:
+                    continue
+                address, told = parts
+                data = known.get(told) or instructions(told)
+                if len(known) < KNOWN:
+                    known[told] = data
+            for key, kind in keys(address):
+                if kind is not None:
+                    seen.add(kind)
                 found.append(key)
                 told_by.append(data)
         except Unclear as error:

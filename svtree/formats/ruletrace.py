@@ -68,11 +68,6 @@ def trace(text: bytes, ip: bytes, host: bytes | None = None, info: bytes | None 
 
 def _lengths(parsed: Sequence[Rule]) -> Lengths:
     """The lengths of networks that the cdb compiled from these rules would have."""
-    seen = {
-        (network.bits, network.length)
-        for rule in parsed
-        if b"/" in rule.address
-        for _, network in keys(rule.address)
-        if network is not None
-    }
+    several = (keys(rule.address) for rule in parsed if b"/" in rule.address)
+    seen = {kind for found in several for _, kind in found if kind is not None}
     return lengths(lambda _: pack_lengths(seen) if seen else None)

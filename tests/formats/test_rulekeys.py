@@ -215,3 +215,42 @@ def test_the_longest_network_decides_as_if_all_were_looked_at(
 def test_of_two_rules_for_one_network_the_first_decides_whatever_its_form() -> None:
     get = dict(reversed(list(records(b"10./8:deny\n10.:allow\n10.0.0.0/8:allow\n")))).get
     assert decide(get, b"10.1.2.3") == Decision(b"10.", True, ())
+
+
+WORDS = b'1 2. 1.2.3.4 .0 / /8 /25 /33 - = @ : :: [ ] f ffff: 2001:db8:: :allow :deny ,A= " # \0 \n'.split(b" ")
+TEXTS = st.lists(st.sampled_from([*WORDS, b" "]), max_size=16).map(b"".join)
+ANYBODY = st.one_of(
+    st.binary(max_size=20),
+    st.sampled_from([b"1.2.3.4", b"::1", b"2001:db8::1", b"::ffff:1.2.3.4", b":/", b"fe80::1%eth0", b""]),
+)
+
+
+@given(TEXTS, ANYBODY, st.none() | st.binary(max_size=8), st.none() | st.binary(max_size=8))
+def test_whatever_compiles_answers_any_client(text: bytes, ip: bytes, host: bytes | None, info: bytes | None) -> None:
+    try:
+        parsed = list(parse(text))
+    except RulesError:
+        with pytest.raises(RulesError):
+            list(records(text))
+        return
+    made = b"".join(cdb.make(records(text)))
+    decision = decide(cdb.Reader(made).get, ip, host, info)
+    assert decision.name is None or decision.name in dict(records(text))
+    if any(rule.address == b"" for rule in parsed):
+        assert decision.name is not None
+
+
+@given(TEXTS, ANYBODY, st.data())
+def test_a_damaged_cdb_answers_or_says_that_it_is_none(text: bytes, ip: bytes, choice: st.DataObject) -> None:
+    try:
+        data = bytearray(b"".join(cdb.make([*records(text), (b"10.0.0.0/9", b"D\0"), (NETWORKS, b"4/9 6/32")])))
+    except RulesError:
+        return
+    for _ in range(choice.draw(st.integers(1, 8))):
+        data[choice.draw(st.integers(0, len(data) - 1))] = choice.draw(st.integers(0, 255))
+    del data[choice.draw(st.integers(len(data) // 2, len(data))) :]
+    try:
+        decision = decide(cdb.Reader(bytes(data)).get, ip, b"a.example", b"joe")
+    except cdb.CdbError:
+        return
+    assert decision.name is None or isinstance(decision.name, bytes)

@@ -24,7 +24,9 @@ from svtree.formats.rules import (
 )
 
 WORDS = st.lists(
-    st.sampled_from([b"1", b".", b"-", b"=", b"@", b":", b"allow", b":deny", b",A", b'"', b" ", b"#", b"\0", b"\n"]),
+    st.sampled_from(
+        [b"1", b".", b"-", b"=", b"@", b":", b"allow", b":deny", b",A", b'"', b" ", b"#", b"\0", b"\n", b"/", b"::"]
+    ),
     max_size=14,
 ).map(b"".join)
 

@@ -39,6 +39,21 @@ def test_a_new_file_is_asked_at_once(folder: Path) -> None:
     asking.close()
 
 
+def test_networks_and_ipv6_are_asked_and_follow_the_file(folder: Path) -> None:
+    asking = rules(compile_rules(folder, "10.64.0.0/10:deny\n2001:db8::/32:deny\n"))
+    assert denied(asking.by_address(b"10.64.0.1"))
+    assert denied(asking.by_address(b"2001:db8::1"))
+    assert denied(asking.by_address(b"::ffff:10.64.0.1"))
+    assert not denied(asking.by_address(b"2001:db9::1"))
+    assert denied(asking.by_names(b"10.64.0.1", b"a.example", None))
+    # Other lengths than before.
+    compile_rules(folder, "10.64.0.0/11:deny\n")
+    assert denied(asking.by_address(b"10.64.0.1"))
+    assert not denied(asking.by_address(b"10.96.0.1"))
+    assert not denied(asking.by_address(b"2001:db8::1"))
+    asking.close()
+
+
 def test_rules_that_want_names_have_no_answer_by_address_while_names_are_asked_for(folder: Path) -> None:
     path = compile_rules(folder, "=.example:deny\n:allow\n")
     asking = rules(path, host=True)

@@ -1,10 +1,10 @@
 """tcprules: compile rules for tcpserver from standard input into a cdb, replacing the old one at once.
 
 Follows tcprules(1) of ucspi-tcp 0.88: the same bytes, messages and exit codes, and the temporary file stays where the
-rules do not compile. Three things differ. An input that is itself the temporary file or the cdb is refused, where the
-original destroys it. A third argument, which the original ignores, names the input in messages, which then have the
-form NAME:LINE: REASON. And when the new rules are in place, lines that are surely mistakes are warned of, unless there
-is -q before three arguments or two: `tcprules -q TMP` is two arguments, and a cdb of that name, as in the original.
+rules do not compile. What differs: lines about networks and IPv6 are understood. An input that is itself the temporary
+file or the cdb is refused, where the original destroys it. A third argument, which the original ignores, names the
+input in messages, which then have the form NAME:LINE: REASON. And when the new rules are in place, lines that are
+surely mistakes are warned of, unless -q comes before two arguments or more: `tcprules -q TMP` makes a cdb of that name.
 """
 
 from __future__ import annotations
