@@ -10,7 +10,8 @@ told file and line: a mistyped line must not turn into "no such user" and a boun
 
 A virtual user's uid and gid are those of the owner of the home, so an ordinary user's tree needs no root, and in a
 tree of root's nobody's mail is handled as root by mistake. Where the file does not have a name, and only for root,
-the system's accounts are asked: getpwnam(3), getspnam(3), crypt(3), as DJB's checkpassword does.
+the system's accounts are asked: getpwnam(3), getspnam(3), crypt(3), as DJB's checkpassword does, or PAM where the
+variable CHECKPASSWORD_PAM names a service of it.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ LONGEST_NAME: Final = 64
 # Capital letters are left out because qmail-lspawn looks for local parts in lower case.
 LETTERS: Final = b"abcdefghijklmnopqrstuvwxyz0123456789"
 SHELL: Final = b"/bin/sh"
+# Where this variable is set it names the PAM service that checks the passwords of the system's accounts.
+PAM: Final = b"CHECKPASSWORD_PAM"
 # The account that owns what belongs to no user, as qmail has it, and one that every system has.
 KEEPERS: Final = (b"alias", b"nobody")
 
@@ -107,7 +110,7 @@ def check(name: bytes, password: bytes, environ: Environ, timestamp: bytes = b""
         if user is not None:
             return _virtual(home, user) if passwords.opens(user.secret, password, timestamp) else None
         if os.geteuid() == 0:
-            return _check_system(name, password)
+            return _check_system(name, password, environ.get(PAM))
         like = next((each.secret for each in users.values()), passwords.SCRYPT)
         passwords.spend(password, like)
     except passwords.SecretError as error:
@@ -233,10 +236,19 @@ def _system(name: bytes) -> Account | None:
     return None if entry is None else Account(name, entry.uid, entry.gid, entry.home, entry.shell, virtual=False)
 
 
-def _check_system(name: bytes, password: bytes) -> Account | None:
+def _check_system(name: bytes, password: bytes, service: bytes | None) -> Account | None:
     from svtree.system.shadow import any_secret, secret_of
 
     found = _system(name)
+    if service:
+        from svtree.system import pam
+
+        try:
+            # Asked even of a name that does not exist, so that it takes as long. Nobody logs in as root.
+            right = pam.opens(service, name, password)
+        except pam.PamError as error:
+            raise AccountError(str(error)) from error
+        return found if right and found is not None and found.uid else None
     secret = b"" if found is None else secret_of(name)
     # A locked account has a word that is no hash ("!", "*"): it costs what an unknown name costs.
     if found is None or secret[:1] != b"$":

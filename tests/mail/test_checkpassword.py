@@ -10,6 +10,7 @@ import pytest
 
 from svtree.mail import accounts
 from tests import harness
+from tests.system.test_pam import services
 
 SHOW = 'echo "$USER|$HOME|$SHELL|$(pwd)|$(id -u):$(id -G)|$OTHER"; test ! -e /proc/self/fd/3 && echo closed'
 
@@ -126,3 +127,18 @@ def test_root_lets_a_system_account_in_as_itself_and_at_its_home(home: Path, els
     assert found.out.decode() == f"pop|{home}/pop|/bin/false|{home}/pop|12345:12346|kept\nclosed\n"
     for login in (b"pop\0wrong\0x\0", b"pop\0\0x\0", b"root\0*\0x\0", b"pop@mail.example.com\0sesame\0x\0"):
         assert check(home, login, "true", before=elsewhere).code == 1, login
+
+
+@pytest.mark.root
+def test_pam_checks_a_system_account_where_it_is_asked_to(home: Path, elsewhere: list[str]) -> None:
+    check_program, folder = home / "check", home / "pam.d"
+    check_program.write_text("#!/bin/sh\ntest \"$(tr -d '\\0')\" = otherwise\n")
+    check_program.chmod(0o755)
+    folder.mkdir()
+    (folder / "mail").write_text(services(check_program))
+    mount = ["/bin/sh", "-c", f'mount --bind {folder} /etc/pam.d && exec "$@"', "sh"]
+    words = [*elsewhere, *mount, "env", "CHECKPASSWORD_PAM=mail"]
+    assert check(home, b"pop\0otherwise\0x\0", "true", before=words).code == 0
+    assert check(home, b"pop\0sesame\0x\0", "true", before=words).code == 1
+    assert check(home, b"root\0otherwise\0x\0", "true", before=words).code == 1
+    assert check(home, b"jiro\0sesame\0x\0", "true", before=words).code == 0
