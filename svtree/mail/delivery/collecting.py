@@ -47,6 +47,7 @@ def move(folder: bytes, mbox: bytes, temporary: bytes, now: float) -> list[tuple
         os.chdir(folder)
     except OSError as error:
         raise CollectingError(b"unable to chdir to " + folder, error) from error
+    _refuse_one_file(mbox, temporary)
     maildir.clean(b".", now)
     messages = _scan()
     if not messages:
@@ -62,6 +63,17 @@ def move(folder: bytes, mbox: bytes, temporary: bytes, now: float) -> list[tuple
         return _remove(messages)
     finally:
         os.close(locked)
+
+
+def _refuse_one_file(mbox: bytes, temporary: bytes) -> None:
+    """The original empties the mbox where both are one file."""
+    try:
+        same = os.path.samefile(mbox, temporary)
+    except OSError:
+        # What is not there is nobody's mail; what else is wrong is found, and named, when it is opened.
+        return
+    if same:
+        raise CollectingError(b"unable to create " + temporary + b": it is the mbox itself")
 
 
 def _scan() -> list[Stored]:

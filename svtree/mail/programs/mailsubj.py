@@ -26,7 +26,9 @@ def main(argv: Sequence[bytes], environ: Environ) -> int:
     if len(argv) < 2:
         raise UsageError(USAGE)
     ignore_broken_pipes()
-    head = b"Subject: %s\nTo: %s\n\n" % (argv[1], b" ".join(argv[2:]))
+    # A newline in an argument must not begin another header field.
+    subject, *recipients = (word.replace(b"\n", b" ") for word in argv[1:])
+    head = b"Subject: %s\nTo: %s\n\n" % (subject, b" ".join(recipients))
     try:
         return feed([find(b"qmail-inject", environ)], environ, head).code
     except CrashedError as error:

@@ -103,6 +103,19 @@ def test_what_cannot_be_removed_from_the_maildir_will_come_twice(folder: Path, m
     )
 
 
+@pytest.mark.parametrize("name", ["mbox", "link"])
+def test_the_mbox_is_not_written_over_itself(folder: Path, maildir: Path, name: str) -> None:
+    put(maildir, "new/1", b"\nhi\n", 1000000000)
+    (folder / "mbox").write_text("From old\n\nold\n\n")
+    (folder / "link").symlink_to("mbox")
+    env = {"MAILDIR": str(maildir), "MAIL": str(folder / "mbox"), "MAILTMP": str(folder / name)}
+    done = run([ours("maildir2mbox")], env=env)
+    assert done.code == 111
+    assert done.err == f"maildir2mbox: fatal: unable to create {folder}/{name}: it is the mbox itself\n".encode()
+    assert (folder / "mbox").read_text() == "From old\n\nold\n\n"
+    assert (maildir / "new" / "1").exists()
+
+
 @pytest.fixture
 def terminal() -> Iterator[tuple[int, Path]]:
     """A terminal that its user has opened to messages: the end to read from, and its device."""

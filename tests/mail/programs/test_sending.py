@@ -146,6 +146,13 @@ def test_mailsubj_writes_the_header(sender: Sender) -> None:
     assert message.endswith(b"\n\nall\nof them\n")
 
 
+def test_mailsubj_lets_no_subject_begin_another_field(sender: Sender) -> None:
+    assert sender.run("mailsubj", "x\nBcc: spy@b.example", "a@b.example", stdin=b"hi\n").returncode == 0
+    message, envelope = sender.queued()
+    assert envelope[1:] == [b"Ta@b.example"]
+    assert b"Subject: x Bcc: spy@b.example\n" in message
+
+
 def test_mailsubj_passes_on_why_nothing_was_sent(sender: Sender) -> None:
     (sender.home / "queue" / "todo").rmdir()
     failed = sender.run("mailsubj", "x", "a@b.example", stdin=b"hi\n")
