@@ -7,7 +7,7 @@ JOBS ?= 4
 # A fresh process each: what a Makefile exports must not reach the programs under test.
 unexport MAKEFLAGS MAKELEVEL MFLAGS
 
-.PHONY: help run test test-ci lint format bench docs clean tools
+.PHONY: help run test test-deb deb test-ci lint format bench docs clean tools
 .DEFAULT_GOAL := help
 
 help:
@@ -15,6 +15,8 @@ help:
 	@echo 'make test   lint, unit, property and whole-tree tests'
 	@echo 'make lint   ruff, mypy --strict, import contracts'
 	@echo 'make bench  benchmarks beside the originals, as ratios'
+	@echo 'make deb    Debian packages of HEAD into build/deb/packages'
+	@echo 'make test-deb  the packages built, installed, booted, upgraded and purged (root; skips what the machine has not)'
 	@echo 'make docs   the documentation into build/site, manual pages into build/man'
 	@echo 'make clean  remove what the others made'
 
@@ -34,7 +36,16 @@ run: $(BIN)/.made
 	@exec env PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/svtree demo $(if $(ONCE),--once) demo
 
 test: $(BIN)/.made tools lint
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(PYTEST_FLAGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'not deb' $(PYTEST_FLAGS)
+
+deb:
+	@umask 022; rm -rf build/deb/packages && sh packaging/build-deb.sh build/deb/packages
+	@ls build/deb/packages/*.deb
+
+# loadfile: the machine of a file is made once.
+test-deb: $(BIN)/.made
+	@if [ "$$CI" = true ]; then sh tests/deb/install.sh; fi
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m deb -rs $(PYTEST_FLAGS) tests/deb
 
 lint: $(BIN)/.made
 	$(BIN)/ruff check .

@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 DEFAULT_PATH = b"/bin:/usr/bin"
 # What every launcher contains; packaging/hatch_build.py writes it.
 MARK = b"from svtree.multicall import run"
+# What comes before it where the package is in a directory that Python does not know; packaging/debian/assemble.py.
+INSERT = b"sys.path.insert(0, "
+# Where this package has been imported from.
+HOME = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 @record
@@ -179,7 +183,15 @@ def _is_launcher(path: bytes) -> bool:
         os.close(descriptor)
     # Another installation's script has another interpreter: it may be another version, so it is exec'ed. (The path is
     # in the first line, or, when that would be too long for the kernel, in the second, where pip puts it.)
-    return MARK in head and os.path.dirname(os.fsencode(sys.executable)) + b"/python" in head
+    return MARK in head and os.path.dirname(os.fsencode(sys.executable)) + b"/python" in head and _imports_us(head)
+
+
+def _imports_us(head: bytes) -> bool:
+    """Whether a launcher for our interpreter takes the package from where we have it: Debian's beside pip's, say."""
+    if INSERT in head:
+        return INSERT + repr(HOME).encode() in head
+    # Launchers that insert are isolated (-I): only they have the package first on the path then.
+    return not (sys.flags.isolated and sys.path[:1] == [HOME])
 
 
 def _execute(name: str, chain: Chain) -> int:

@@ -41,6 +41,33 @@ def test_a_script_of_another_installation_is_not_built_in(folder: Path) -> None:
     assert multicall.resolve(b"envdir", here(folder)) == Foreign(encoded(other))
 
 
+def launcher(path: Path, *before: str) -> Path:
+    interpreter = Path(sys.executable).parent / "python3"
+    lines = [f"#!{interpreter} -I", *before, "from svtree.multicall import run", "run('envdir')"]
+    path.write_text("\n".join(lines) + "\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_a_launcher_that_says_where_the_package_is_is_ours_if_we_are_from_there(folder: Path) -> None:
+    here_too = launcher(folder / "envdir", "import sys", f"sys.path.insert(0, {multicall.HOME!r})")
+    assert multicall.resolve(b"envdir", here(folder)) == Builtin("envdir")
+    launcher(folder / "envdir", "import sys", "sys.path.insert(0, '/usr/share/svtree/python')")
+    assert multicall.resolve(b"envdir", here(folder)) == Foreign(encoded(here_too))
+
+
+@pytest.mark.parametrize("private", [True, False])
+def test_a_private_installation_does_not_take_a_public_one_for_itself(folder: Path, private: bool) -> None:
+    public = launcher(folder / "envdir")
+    code = (
+        f"import sys; sys.path.insert(0, {multicall.HOME!r})\n"
+        "from svtree import multicall\n"
+        f"print(type(multicall.resolve({encoded(public)!r}, {{}})).__name__)\n"
+    )
+    done = run([sys.executable, *(["-I"] if private else []), "-c", code])
+    assert done.out == (b"Foreign\n" if private else b"Builtin\n")
+
+
 def test_what_is_not_executable_or_not_there_is_not_found(folder: Path) -> None:
     (folder / "plain").write_text("")
     (folder / "directory").mkdir()

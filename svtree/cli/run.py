@@ -84,8 +84,10 @@ def _supervised(path: Path) -> bool:
 def _path(environ: Environ) -> bytes:
     """PATH with the directory of our programs, first if it was not there: /usr/bin may hold the originals."""
     path = environ.get(b"PATH", b"/usr/local/bin:/usr/bin:/bin")
-    for place in (sys.argv[0], sys.executable):
-        folder = os.path.dirname(os.path.abspath(place))
+    # The script's links followed, so that /usr/bin/svtree finds the directory it is a link into; the interpreter's not,
+    # which in a virtual environment lead out of it.
+    for place in (os.path.realpath(sys.argv[0]), os.path.abspath(sys.executable)):
+        folder = os.path.dirname(place)
         if os.access(os.path.join(folder, "tcpserver"), os.X_OK):
             ours = os.fsencode(folder)
             return path if ours in path.split(b":") else ours + b":" + path
