@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -168,3 +169,49 @@ def test_another_qmail_on_the_path_is_used(sender: Sender, folder: Path) -> None
     other.chmod(0o755)
     done = sender.run("sendmail", "-fme@x", "a@b", stdin=b"text\n", env={"PATH": f"{other.parent}:{SHORT}"})
     assert done.stdout == b"other -a -f me@x -- a@b\ntext\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (
+            "s-nail",
+            "-:/",
+            "-Sv15-compat",
+            "-Smta=file://{sendmail}",
+            "-r",
+            "joe@x.example",
+            "-s",
+            "by hand",
+            "a@b.example",
+        ),
+        ("mutt", "-n", "-F", "/dev/null", "-e", 'set sendmail="{sendmail} -oem -oi"', "-s", "by hand", "a@b.example"),
+        (
+            "mutt",
+            "-nF/dev/null",
+            "-e",
+            "set sendmail={sendmail} use_envelope_from from=joe@x.example",
+            "-sby hand",
+            "a@b.example",
+        ),
+    ],
+    ids=["s-nail", "mutt", "mutt with an envelope sender"],
+)
+def test_mail_readers_send_through_it(sender: Sender, folder: Path, words: tuple[str, ...]) -> None:
+    if shutil.which(words[0]) is None:
+        pytest.skip(f"{words[0]} is not installed")
+    done = subprocess.run(
+        [word.replace("{sendmail}", ours("sendmail")) for word in words],
+        input=b"Dear a,\n.\nbye\n",
+        env={"PATH": SHORT, "QMAILHOME": str(sender.home), "USER": "joe", "HOME": str(folder), "LC_ALL": "C.UTF-8"},
+        cwd=folder,
+        capture_output=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    message, envelope = sender.queued()
+    assert envelope[1:] == [b"Ta@b.example"]
+    assert envelope[0].startswith(b"Fjoe@")
+    assert b"Subject: by hand\n" in message
+    assert message.endswith(b"\n\nDear a,\n.\nbye\n")
