@@ -72,6 +72,8 @@ PROGRAMS = (
         ("relay-ctrl-allow", "relay.programs.allow", 8, "let the client's address relay for a while"),
         ("relay-ctrl-check", "relay.programs.check", 8, "set RELAYCLIENT for a client that may relay"),
         ("relay-ctrl-age", "relay.programs.age", 8, "end the relay grants that have had their time"),
+        ("relay-ctrl-send", "relay.programs.send", 8, "tell other hosts that the client's address may relay"),
+        ("relay-ctrl-udp", "relay.programs.udp", 8, "let addresses relay of which other hosts tell"),
     ),
     *_suite(
         "qmail",

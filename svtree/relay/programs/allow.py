@@ -24,16 +24,9 @@ def main(argv: Sequence[bytes], environ: Environ) -> int | Chain:
         raise Fatal("Must be run from tcp-env or tcpserver.")
     if grants.DIRECTORY not in environ:
         grants.warn(NAME, "$RELAY_CTRL_DIR is not set.")
-    elif _authenticated(environ):
+    elif grants.authenticated(environ):
         _allow(address, environ)
     return Chain(tuple(argv[1:]), environ) if len(argv) > 1 else 0
-
-
-def _authenticated(environ: Environ) -> bool:
-    """Courier's servers run us before they know; all others only after a login that succeeded."""
-    if b"AUTHUSER" in environ and b"AUTHARGV0" in environ:
-        return environ.get(b"AUTHENTICATED", b"") != b""
-    return True
 
 
 def _allow(address: bytes, environ: Environ) -> None:
@@ -44,8 +37,17 @@ def _allow(address: bytes, environ: Environ) -> None:
         return
     try:
         store.allow(address, environ)
+        _age(store, environ)
     except OSError as error:
         # The user gets his mail all the same.
         grants.warn(NAME, f"Could not write to '{address.decode()}': {os.strerror(error.errno or 0)}")
     finally:
         store.close()
+
+
+def _age(store: grants.Grants, environ: Environ) -> None:
+    """Now and then a login also removes grants that have had their time: a tree needs no cron for that."""
+    try:
+        store.age_at_times(grants.expiry(environ))
+    except OSError as error:
+        grants.warn(NAME, f"Could not age: {os.strerror(error.errno or 0)}")
