@@ -280,7 +280,7 @@ def _owner(home: bytes) -> tuple[int, int] | None:
     return (found.st_uid, found.st_gid) if os.geteuid() == 0 and found.st_uid else None
 
 
-def _keeper(home: bytes) -> tuple[int, int] | None:
+def keeper(home: bytes) -> tuple[int, int] | None:
     """Who shall own a new user's mail: the tree's owner; in a tree of root's an account without rights.
 
     Mail is never delivered or read as uid 0: qmail-local and qmail-pop3d both refuse to.
@@ -295,7 +295,7 @@ def _keeper(home: bytes) -> tuple[int, int] | None:
 
 
 def _make_home(home: bytes, user: User) -> Account:
-    owner = _keeper(home)
+    owner = keeper(home)
     where = os.path.join(home, user.home)
     above = os.path.dirname(where)
     if not os.path.isdir(above):
