@@ -16,7 +16,7 @@ from svtree.system.privileges import account
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
     from typing import TypeAlias
 
     from svtree.mail.controls import Controls
@@ -93,6 +93,17 @@ ROWS: tuple[Row, ...] = (
     Number("timeoutsmtpd", 1200, b"SMTP server data timeout is ", b" seconds"),
     List("virtualdomains", b"No virtual domains.", b"Virtual domain: "),
 )
+# What the original does not know is told of only where it is there.
+OURS: tuple[Row, ...] = (
+    List("esmtp", b"", b"SMTP extension offered: ", b"."),
+    Number("loginfailures", 10, b"Failed logins that lock an address out: "),
+    Number("loginlockout", 900, b"Lock-out of an address is ", b" seconds"),
+    List("pop3", b"", b"POP3 extension offered: ", b"."),
+    Number("rcptcheck", 0, b"Recipients are checked for mailboxes (0: no): "),
+    Line("servercert.pem", b"", b"Certificate and key for TLS: "),
+    Line("tlsca.pem", b"", b"Authorities believed for TLS: "),
+    List("tlshosts", b"", b"TLS to other hosts: "),
+)
 # What is said of morercpthosts where there is no rcpthosts.
 MORE_WITHOUT = List(
     "morercpthosts",
@@ -111,21 +122,26 @@ def introduce(home: bytes) -> bytes:
     ) % (home, PATERNALISM, SLOTS, SPLIT, _users(home), _groups(home))
 
 
-def describe(files: Controls, me: bytes | None, names: Iterable[bytes]) -> bytes:
+def describe(files: Controls, me: bytes | None, names: Collection[bytes]) -> bytes:
     """A paragraph for each control file that is known, then one for each of `names` that is not."""
-    made = [b"\n" + paragraph for paragraph in _paragraphs(files, me)]
-    known = {row.name.encode() for row in ROWS}
+    rows = (*ROWS, *(row for row in OURS if row.name.encode() in names))
+    made = [b"\n" + paragraph for paragraph in _paragraphs(files, me, rows)]
+    known = {row.name.encode() for row in rows}
     made += [b"\n%s: I have no idea what this file does.\n" % name for name in names if name not in known]
     return b"".join(made)
 
 
-def _paragraphs(files: Controls, me: bytes | None) -> Iterator[bytes]:
+def _paragraphs(files: Controls, me: bytes | None, rows: Iterable[Row]) -> Iterator[bytes]:
     restricted = True
-    for row in ROWS:
+    for row in rows:
         shown = row
         if row.name == "morercpthosts" and not restricted:
             shown = MORE_WITHOUT
         name = row.name.encode() + b": "
+        if row.name.endswith(".pem"):
+            # Its text is for nobody's eyes.
+            yield name + b"There.\n"
+            continue
         if row.name == "morercpthosts.cdb":
             yield name + _freshness(files.directory)
             continue

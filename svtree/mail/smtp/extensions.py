@@ -57,7 +57,7 @@ def parse(lines: Iterable[bytes]) -> Extensions:
     words = set()
     mechanisms: tuple[bytes, ...] = ()
     for line in lines:
-        word, *rest = line.lower().split()
+        word, *rest = line.lower().split() or [b""]
         if word not in WORDS or (rest and word != AUTH):
             raise ExtensionError(f"unknown word {line.decode('ascii', 'replace')}")
         if word == AUTH:

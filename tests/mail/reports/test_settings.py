@@ -119,3 +119,11 @@ def test_without_rcpthosts_it_says_that_nothing_is_relayed(home: Path) -> None:
 def test_where_there_is_nothing_it_says_so(folder: Path) -> None:
     assert show(folder, 111)[-1] == "Oops! Unable to chdir to control."
     assert show(folder / "none", 111)[-1] == f"Oops! Unable to chdir to {folder}/none."
+
+
+def test_what_the_original_does_not_know_is_told_of_where_it_is_there_and_no_key_is_shown(home: Path) -> None:
+    (home / "control" / "esmtp").write_text("size\nstarttls\n")
+    (home / "control" / "servercert.pem").write_text("secret\n")
+    assert said(home, "esmtp") == ["esmtp: ", "SMTP extension offered: size.", "SMTP extension offered: starttls."]
+    assert said(home, "servercert.pem") == ["servercert.pem: There."]
+    assert not any(line.startswith("tlshosts") for line in show(home))

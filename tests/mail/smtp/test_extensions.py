@@ -301,3 +301,13 @@ def test_the_digest_is_that_of_rfc_2195() -> None:
     assert passwords.opens(b"{PLAIN}tanstaaftanstaaf", CHALLENGE, digest)
     assert not passwords.opens(b"{PLAIN}tanstaaftanstaaf", CHALLENGE, b"0" + digest[1:])
     assert not passwords.opens(b"{PLAIN}tanstaaftanstaaf", CHALLENGE, b"")
+
+
+@given(st.lists(st.binary(min_size=1, max_size=20), max_size=4))
+def test_whatever_is_in_the_control_file_it_is_words_or_an_error_that_names_them(lines: list[bytes]) -> None:
+    try:
+        found = parse(lines)
+    except ExtensionError as error:
+        assert str(error).startswith("unknown ")  # noqa: PT017 - either outcome is right
+    else:
+        assert found.words <= extensions.WORDS
