@@ -93,6 +93,7 @@ class Server:
         self._sessions: dict[int, Place | None] = {}
         self._census = Census()
         self._rates = Rates()
+        self._unbound = settings.bounds == Bounds()
         self._draining = False
         self._accepting = False
         self._resting = False
@@ -264,7 +265,7 @@ class Server:
     def _refused(self, here: Place | None, crowd: Crowd, decision: Decision | None) -> bytes | None:
         """The limit that forbids this connection. Without a decision that of a rule is looked at by its process."""
         bounds = self._settings.bounds if decision is None else self._reception.bounds(decision)
-        if here is None or bounds == Bounds():
+        if here is None or (self._unbound and bounds is self._settings.bounds):
             return None
         load = 0.0 if bounds.load is None else os.getloadavg()[0]
         return bounds.exceeded(crowd, load) or self._rates.exceeded(here, bounds, self._loop.clock.monotonic())

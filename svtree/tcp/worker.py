@@ -43,16 +43,18 @@ class Surroundings:
 
     ids: tuple[object, ...]
     limits: tuple[tuple[int, int], ...]
-    descriptors: frozenset[str]
+    free: int
+    """The lowest descriptor number that is free: what a session leaves open, or closes of ours, changes it."""
 
     @classmethod
-    def now(cls) -> Surroundings:
-        """As they are."""
+    def now(cls, descriptor: int) -> Surroundings:
+        """As they are; any open descriptor will do."""
+        free = os.dup(descriptor)
+        os.close(free)
         return cls(
             (os.getresuid(), os.getresgid(), tuple(os.getgroups()), os.getpgrp(), os.getsid(0)),
             tuple(resource.getrlimit(limit) for limit in LIMITS),
-            # The descriptor that reads the directory is in it, and is the lowest free one: equal sets, equal numbers.
-            frozenset(os.listdir("/proc/self/fd")),
+            free,
         )
 
 
@@ -76,7 +78,7 @@ class Worker:
         self._umask = os.umask(0)
         os.umask(self._umask)
         self._dispositions = [signal.getsignal(number) for number in SIGNALS]
-        self._before = Surroundings.now()
+        self._before = Surroundings.now(self._nothing)
 
     def serve(self) -> int:
         """Take connections until tcpserver is gone or this worker has had its time; return the exit code."""
@@ -119,7 +121,7 @@ class Worker:
             if signal.getsignal(number) is not disposition:
                 signal.signal(number, disposition)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        return _childless() and Surroundings.now() == self._before
+        return _childless() and Surroundings.now(self._nothing) == self._before
 
 
 def _childless() -> bool:

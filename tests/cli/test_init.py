@@ -28,6 +28,7 @@ def test_a_tree_has_the_three_services_with_all_that_belongs_to_them(folder: Pat
     assert (tree / "service/smtpd/tcp.smtp").read_text() == '127.:allow,RELAYCLIENT=""\n:allow\n'
     checked = run([ours("tcprulescheck"), tree / "service/smtpd/tcp.smtp.cdb"], env={"TCPREMOTEIP": "127.0.0.1"})
     assert b"set environment variable RELAYCLIENT=" in checked.out
+    assert (tree / "service/smtpd/env/WORKERS").read_text() == "4\n"
     assert (tree / "service/smtpd/env/PORT").read_text() == "2525\n"
     assert (tree / "service/pop3d/env/IP").read_text() == "127.0.0.1\n"
 
