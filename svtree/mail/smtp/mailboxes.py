@@ -60,11 +60,6 @@ class Mailboxes:
         return True
 
 
-def wanted(controls: Controls) -> bool:
-    """Whether control/rcptcheck turns it on. Raises ControlError."""
-    return controls.number("rcptcheck", 0) != 0
-
-
 def _has_instructions(who: Recipient) -> bool:
     """An account's own address always has; an extension if one of its .qmail files is there. Raises OSError."""
     if not who.dash:

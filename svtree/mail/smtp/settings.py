@@ -14,7 +14,7 @@ from svtree.formats.received import Peer
 from svtree.formats.record import record
 from svtree.mail.controls import ControlError, Controls, home
 from svtree.mail.queue import submit
-from svtree.mail.smtp import extensions, mailboxes
+from svtree.mail.smtp import extensions
 from svtree.mail.smtp.actions import Policy
 from svtree.mail.smtp.extensions import Extensions
 from svtree.mail.smtp.recipients import Recipients
@@ -94,7 +94,7 @@ def read(environ: Environ, checker: Sequence[bytes], warn: Callable[[str], None]
         secure=_is_on(environ, b"SMTPS"),
         secrets_known=extensions.AUTH in offered.words and authority is not None and authority.knows_secrets(),
         challenge=lambda: _challenge(me or greeting),
-        exists=authority.exists if authority is not None and mailboxes.wanted(controls) else None,
+        exists=authority.exists if authority is not None and controls.number("rcptcheck", 0) != 0 else None,
     )
     return Settings(policy, peer, recipients, max(1, timeout), certificate, authority)
 
@@ -118,7 +118,7 @@ def _extensions(controls: Controls) -> Extensions:
 
 def _authority(offered: Extensions, controls: Controls, checker: Sequence[bytes], environ: Environ) -> Authority | None:
     """Who answers questions, if any may be asked; root's rights are with it from here on."""
-    asked = extensions.AUTH in offered.words or mailboxes.wanted(controls)
+    asked = extensions.AUTH in offered.words or controls.number("rcptcheck", 0) != 0
     somebody = None
     if b"UID" in environ:
         from svtree.mail.smtp.authority import identity
