@@ -12,7 +12,7 @@ then under the ends of its name. An IPv4 client that came by IPv6 (::ffff:192.0.
 from __future__ import annotations
 
 from svtree.formats import networks
-from svtree.formats.networks import V4, V6, Network
+from svtree.formats.networks import V4, V6
 from svtree.formats.record import record
 
 TYPE_CHECKING = False
@@ -149,7 +149,7 @@ def _networks(ip: bytes, there: Lengths) -> Iterator[bytes]:
         number = networks.parse_v6(ip) if there.v6 else None
         if number is not None:
             for length in there.v6:
-                yield Network(V6, networks.mask(V6, number, length), length).text
+                yield b"%b/%d" % (networks.format_v6(networks.mask(V6, number, length)), length)
         return
     number = networks.parse_v4(ip) if there.v4 else None
     if number is None:
@@ -163,7 +163,7 @@ def _networks(ip: bytes, there: Lengths) -> Iterator[bytes]:
         if numbers is not None:
             yield _prefix(ip, numbers)
         else:
-            yield Network(V4, networks.mask(V4, number, length), length).text
+            yield b"%b/%d" % (networks.format_v4(networks.mask(V4, number, length)), length)
 
 
 def _prefix(ip: bytes, numbers: int) -> bytes:
