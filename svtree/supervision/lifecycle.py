@@ -2,7 +2,7 @@
 
 Everything that decides when a service is started, told to end or killed is here, and nothing here knows a process or
 a clock: events and the time come in, actions go out, `svtree.supervision.service` performs them. docs/lifecycle.md is
-printed from the table by `render`.
+printed from the table (svtree.supervision.lifecycle_page).
 
 The words u, d, o, x, t, k, p, c are svc's. The rules are daemontools' (at most one start a second; TERM and CONT on
 down), runit's where it has `finish`, s6's where it has `timeout-kill`; the back-off is ours.
@@ -346,32 +346,3 @@ class Lifecycle:
         if self.credit >= 1 and not self.waived:
             self.credit -= 1
             self.waived = True
-
-
-def render() -> str:
-    """The table in Markdown: what docs/lifecycle.md holds."""
-    lines = [
-        "# The life of a service",
-        "",
-        "Printed from `svtree/supervision/lifecycle.py`; a test compares. An event that a state does not list changes",
-        "nothing there.",
-        "",
-        f"Between two starts lies at least {GAP:g} second; but a restart because a watched file has changed comes at",
-        f"once, {WAIVERS} times in a row and then every {WAIVED_EACH:g} seconds.",
-        "",
-        f"A run that fails within {STEADY:g} seconds is counted; from the {FORGIVEN + 1}th in a row on, the pause is",
-        f"2, 4, 8 ... seconds, at most {BOUND:g}. A run that lasts longer, or `svc -u`, clears the count. A run that",
-        "was sent TERM does not count.",
-    ]
-    for state, row in TABLE.items():
-        lines += ["", f"## {state.name}", "", f"{state.value[:1].upper()}{state.value[1:]}.", ""]
-        if not row:
-            lines[-1:] = []
-            continue
-        lines += ["| event | next state | actions |", "|---|---|---|"]
-        for event in Event:
-            if event in row:
-                after, actions = row[event]
-                what = f"`{event.value}`" if len(event.value) == 1 else event.value
-                lines.append(f"| {what} | {after.name} | {', '.join(action.value for action in actions) or 'none'} |")
-    return "\n".join(lines) + "\n"

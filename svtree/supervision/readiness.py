@@ -11,21 +11,20 @@ that exits 0 when the service is ready; it is asked until it does.
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import struct
 from typing import TYPE_CHECKING
 
 from svtree.formats.record import record
-from svtree.supervision.process import Process
+from svtree.supervision.errand import Errand
 from svtree.supervision.store import valid_name
-from svtree.system import processes
 from svtree.system.descriptors import duplicate
 from svtree.system.loop import READ
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    from svtree.supervision.process import Exit
     from svtree.system.loop import Loop, Timer
 
 NAME = b"supervise/notify"
@@ -173,7 +172,7 @@ class NotificationPipe:
 class Check:
     """Asks a service's `check` until it exits 0: soon, then less and less often, never two at a time."""
 
-    __slots__ = ("_late", "_launch", "_loop", "_pause", "_process", "_ready", "_timer")
+    __slots__ = ("_errand", "_launch", "_loop", "_pause", "_ready", "_timer")
 
     def __init__(self, loop: Loop, launch: Callable[[], int], ready: Callable[[], None]) -> None:
         """`launch` starts ./check and returns its pid, or raises OSError; `ready` is called when one exits 0."""
@@ -181,53 +180,28 @@ class Check:
         self._launch = launch
         self._ready = ready
         self._pause = CHECK_PAUSE
-        self._process: Process | None = None
-        self._late: Timer | None = None
-        self._timer: Timer | None = loop.after(0.0, self._ask)
+        self._errand: Errand | None = None
+        self._timer: Timer = loop.after(0.0, self._ask)
 
     def close(self) -> None:
-        """Ask no more; a check that is running is killed, and reaped when that has come to pass."""
-        self._pause = -1.0
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._process is not None:
-            self._process.send(signal.SIGKILL)
+        """Ask no more; a check that is running is killed."""
+        self._timer.cancel()
+        if self._errand is not None:
+            self._errand.close()
 
     def _ask(self) -> None:
         try:
-            pid = self._launch()
+            self._errand = Errand(self._loop, self._launch, CHECK_TIME, self._answered)
         except OSError:
             # No longer there, or not to be run: it cannot say that the service is ready.
             self._again()
-            return
-        processes.register(pid)
-        try:
-            self._process = Process(self._loop, pid, self._answered)
-        except OSError:
-            # No descriptor left to see its end by.
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
-            processes.release(pid)
+
+    def _answered(self, ended: Exit | None) -> None:
+        self._errand = None
+        if ended is None or ended.failed:
             self._again()
-            return
-        self._late = self._loop.after(CHECK_TIME, self._overdue)
-
-    def _overdue(self) -> None:
-        if self._process is not None:
-            self._process.send(signal.SIGKILL)
-
-    def _answered(self) -> None:
-        process, self._process = self._process, None
-        if self._late is not None:
-            self._late.cancel()
-        ended = process.reap() if process is not None else None
-        if self._pause < 0:
-            return
-        if ended is not None and not ended.failed:
-            self._pause = -1.0
-            self._ready()
         else:
-            self._again()
+            self._ready()
 
     def _again(self) -> None:
         self._timer = self._loop.after(self._pause, self._ask)

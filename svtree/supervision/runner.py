@@ -17,6 +17,7 @@ from svtree.system.errors import reason
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from svtree.program import Environ
     from svtree.supervision.adoption import Found
     from svtree.supervision.board import Board
     from svtree.supervision.context import Context
@@ -87,6 +88,10 @@ class Runner:
         self.phase = status.FINISHING
         return True
 
+    def aside(self, argv: tuple[bytes, ...]) -> int:
+        """Start a program that is not the service, with its standard output and in its directory; its pid. OSError."""
+        return self._spawn(argv, {adoption.VARIABLE: adoption.service_mark(self._place) + b"aside"}, {})
+
     def send(self, number: int) -> None:
         """Send a signal to the process, if there is one."""
         if self.process is None:
@@ -129,13 +134,7 @@ class Runner:
             self.process = None
 
     def _launch(self, argv: tuple[bytes, ...], outfit: Outfit) -> None:
-        streams = self._streams()
-        try:
-            environ = {adoption.VARIABLE: self._token, **outfit.environ}
-            pid = self._context.launch(self._place.directory, argv, environ, {**streams, **outfit.descriptors})
-        finally:
-            for descriptor in streams.values():
-                os.close(descriptor)
+        pid = self._spawn(argv, {adoption.VARIABLE: self._token, **outfit.environ}, outfit.descriptors)
         processes.register(pid)
         try:
             self.process = Process(self._context.loop, pid, self._over)
@@ -146,6 +145,14 @@ class Runner:
             processes.release(pid)
             raise
         self.since = self._context.loop.clock.wall_ns()
+
+    def _spawn(self, argv: tuple[bytes, ...], environ: Environ, descriptors: Mapping[int, int]) -> int:
+        streams = self._streams()
+        try:
+            return self._context.launch(self._place.directory, argv, environ, {**streams, **descriptors})
+        finally:
+            for descriptor in streams.values():
+                os.close(descriptor)
 
     def _over(self) -> None:
         process, self.process = self.process, None

@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING
 from svtree.formats import identity
 from svtree.formats.status import Status
 from svtree.supervision.board import Board
+from svtree.supervision.custom import Custom
+from svtree.supervision.letters import COMMANDS, REPLACEABLE, SIGNALS
 from svtree.supervision.lifecycle import RUNNING, Action, Event, Lifecycle, State
 from svtree.supervision.place import PlaceError
 from svtree.supervision.process import Exit, signal_number
 from svtree.supervision.report import Report, exit_value, moment
 from svtree.supervision.runner import Runner
+from svtree.supervision.timers import Timers
 from svtree.supervision.voice import Voice
 from svtree.system import fifo, procfs
 from svtree.system.errors import reason
@@ -28,20 +31,7 @@ if TYPE_CHECKING:
 
     from svtree.supervision.context import Context
     from svtree.supervision.place import Place
-    from svtree.system.loop import Timer
 
-# Letters of the control FIFO: those the table knows, and those that only go on to the process. svc writes eleven of
-# them, runit's sv and newer daemontools the others.
-COMMANDS = {ord(event.value): event for event in Event if len(event.value) == 1}
-SIGNALS = {
-    ord("h"): signal.SIGHUP,
-    ord("a"): signal.SIGALRM,
-    ord("i"): signal.SIGINT,
-    ord("q"): signal.SIGQUIT,
-    ord("1"): signal.SIGUSR1,
-    ord("2"): signal.SIGUSR2,
-    ord("w"): signal.SIGWINCH,
-}
 # When all is taken down a service has this many seconds after TERM, unless its timeout-kill says otherwise.
 PATIENCE = 5.0
 # And so many after KILL, which ends everything that we may end.
@@ -82,10 +72,12 @@ class Service:
             silent=self._silent,
             pid=lambda: self.runner.pid,
         )
+        self._custom: Custom | None = None
+        self._spared: Action | None = None
         self._events: list[Event] = []
         self._turning = False
         self._hurried = False
-        self._timers: dict[str, Timer] = {}
+        self._timers = Timers(context.loop)
         self._exit: Exit | None = None
         self._starts = 0
         self._promises = False
@@ -97,7 +89,7 @@ class Service:
     def begin(self, *, speaks: bool = True) -> None:
         """Adopt what an earlier supervisor left, or start, unless there is a file `down`. PlaceError.
 
-        A service that `speaks` has a notify socket.
+        A service that `speaks`, as all do but loggers, has a notify socket and programs in control/.
         """
         self.begun = True
         try:
@@ -105,6 +97,9 @@ class Service:
         except OSError as error:
             raise PlaceError(b"unable to stat " + self.place.name + b"/down", error) from error
         if speaks:
+            self._custom = Custom(
+                self._context, self.place, self._board, self.runner, obey=self._obey, note=self._obey_silently
+            )
             self.voice.listen()
         for event in self._adopt() or (Event.DOWN if normally_down else Event.UP,):
             self.feed(event)
@@ -121,7 +116,8 @@ class Service:
         try:
             while self._events:
                 for action in self.machine.step(self._events.pop(0), self._now()):
-                    self.PERFORM[action](self)
+                    if action is not self._spared:
+                        self.PERFORM[action](self)
         finally:
             self._turning = False
         self.publish()
@@ -129,12 +125,14 @@ class Service:
             self.close()
             self._gone()
 
-    def command(self, letter: int) -> None:
+    def command(self, letter: bytes) -> None:
         """Obey a letter of the control FIFO; letters that mean nothing are ignored, as ever."""
-        if letter in COMMANDS:
-            self.feed(COMMANDS[letter])
-        elif letter in SIGNALS:
-            self.runner.send(SIGNALS[letter])
+        if letter not in COMMANDS and letter not in SIGNALS:
+            return
+        if self._custom is None:
+            self._obey(letter)
+        else:
+            self._custom.command(letter)
 
     def restart(self) -> None:
         """End the process so that it is started again at once, because what it is made of has changed."""
@@ -143,8 +141,10 @@ class Service:
     def take_down(self) -> None:
         """End the service and its supervision, by KILL if need be."""
         self._hurried = True
-        self.feed(Event.DOWN)
-        self.feed(Event.EXIT)
+        if self._custom is not None:
+            self._custom.hurry()
+        self.command(b"d")
+        self.command(b"x")
 
     def drain(self, *, unread: bool) -> None:
         """Let a logger read to the end of its pipe and end then, within bounds.
@@ -194,8 +194,9 @@ class Service:
 
     def close(self) -> None:
         """Give up the service; a process that runs goes on, for the next supervisor to find."""
-        for name in list(self._timers):
-            self._disarm(name)
+        self._timers.clear()
+        if self._custom is not None:
+            self._custom.close()
         self.voice.close()
         self.runner.abandon()
         if self.place.held:
@@ -206,7 +207,7 @@ class Service:
     # What happens.
 
     def _ended(self, ended: Exit | None) -> None:
-        self._disarm("abort")
+        self._timers.disarm("abort")
         if self.machine.state in RUNNING:
             self.voice.quiet()
             self._exit = ended
@@ -216,9 +217,24 @@ class Service:
 
     def _commanded(self, _: int) -> None:
         for letter in fifo.take(self.place.control):
-            self.command(letter)
+            self.command(bytes((letter,)))
             if not self.place.held:
                 return
+
+    def _obey(self, letter: bytes) -> None:
+        if letter in COMMANDS:
+            self.feed(COMMANDS[letter])
+        else:
+            self.runner.send(SIGNALS[letter])
+
+    def _obey_silently(self, letter: bytes) -> None:
+        """A program of the service's has sent the signal in our place, or is about to."""
+        if letter in COMMANDS:
+            self._spared = REPLACEABLE.get(letter)
+            try:
+                self.feed(COMMANDS[letter])
+            finally:
+                self._spared = None
 
     def _said(self, text: str) -> None:
         self._text = text
@@ -250,7 +266,7 @@ class Service:
     # What the table asks for.
 
     def _start(self) -> None:
-        self._disarm("start")
+        self._timers.disarm("start")
         self._text = ""
         try:
             self._promises = self.voice.promises()
@@ -283,7 +299,7 @@ class Service:
             self._announce(f"keeps failing; next start in {wait:.0f} seconds")
 
     def _disarm_start(self) -> None:
-        self._disarm("start")
+        self._timers.disarm("start")
 
     def _arm_kill(self) -> None:
         if "kill" in self._timers:
@@ -295,7 +311,7 @@ class Service:
             self._arm("kill", PATIENCE, Event.LATE)
 
     def _disarm_kill(self) -> None:
-        self._disarm("kill")
+        self._timers.disarm("kill")
 
     def _ask(self) -> None:
         self.runner.send(signal_number(self.place.word(b"down-signal")) or signal.SIGTERM)
@@ -312,7 +328,7 @@ class Service:
     def _kill(self) -> None:
         self.runner.send(signal.SIGKILL)
         if self._hurried:
-            self._after("stuck", STUCK, self._give_up)
+            self._timers.arm("stuck", STUCK, self._give_up)
 
     def _give_up(self) -> None:
         """KILL does not end it: it is in the kernel's hands, or another user's. Nothing else waits for it for ever."""
@@ -360,21 +376,7 @@ class Service:
         self._context.announce(self.place.name, sentence)
 
     def _arm(self, name: str, seconds: float, event: Event) -> None:
-        self._after(name, seconds, lambda: self.feed(event))
-
-    def _after(self, name: str, seconds: float, action: Callable[[], None]) -> None:
-        self._disarm(name)
-
-        def due() -> None:
-            self._timers.pop(name, None)
-            action()
-
-        self._timers[name] = self._context.loop.after(seconds, due)
-
-    def _disarm(self, name: str) -> None:
-        timer = self._timers.pop(name, None)
-        if timer is not None:
-            timer.cancel()
+        self._timers.arm(name, seconds, lambda: self.feed(event))
 
     def _now(self) -> float:
         return self._context.loop.clock.monotonic()

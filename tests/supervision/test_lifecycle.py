@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from svtree.formats import status
-from svtree.supervision import lifecycle
+from svtree.supervision import lifecycle_page
 from svtree.supervision.lifecycle import (
     BOUND,
     FINISHING,
@@ -40,7 +40,7 @@ def started(*events: Event, now: float = 0.0) -> Lifecycle:
 
 def test_the_documentation_is_printed_from_the_table() -> None:
     page = Path(__file__).parents[2] / "docs" / "lifecycle.md"
-    assert page.read_text() == lifecycle.render(), (
+    assert page.read_text() == lifecycle_page.render(), (
         "python -c 'print the table': see tests/supervision/test_lifecycle.py"
     )
 
