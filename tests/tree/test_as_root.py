@@ -157,3 +157,30 @@ def test_an_ordinary_user_injects_through_the_socket(rooted: Tree) -> None:
     )
     assert (done.code, done.err) == (0, b"")
     assert b"invoked by uid 7801); " in rooted.received("injected")
+
+
+def test_a_stranger_talks_to_qmaild_alone_while_root_checks_his_login_and_mailboxes(rooted: Tree) -> None:
+    control = rooted.directory / "qmail" / "control"
+    (control / "esmtp").write_text("auth\n")
+    (control / "rcptcheck").write_text("1\n")
+    before = rooted.pid("smtpd")
+    assert rooted.svc("-t", "smtpd").code == 0
+    until(lambda: rooted.pid("smtpd") not in (0, before) and rooted.greeting())
+    with rooted.smtp("127.0.0.3") as client:
+        client.ehlo()
+        server = psutil.Process(rooted.pid("smtpd"))
+        (session,) = server.children()
+        (apart,) = session.children()
+        assert (session.uids().real, session.uids().effective, session.uids().saved) == (7791, 7791, 7791)
+        assert set(session.gids()) == {7791}
+        assert apart.uids().effective == 0
+        # It can hear nobody but the session.
+        assert [os.readlink(f"/proc/{apart.pid}/fd/{number}") for number in (0, 1)] == ["/dev/null"] * 2
+        client.mail("a@b.example")
+        assert client.rcpt(f"nobodyhere@{HOST}")[0] == 550
+        assert client.rcpt(f"jiro@{HOST}")[0] == 250
+        client.rset()
+        assert client.login("jiro", "sesame")[0] == 235
+        assert client.sendmail(f"jiro@{HOST}", [f"jiro@{HOST}"], "Subject: by login\n\nx\n") == {}
+    assert b" with ESMTPA; " in rooted.received("by login")
+    until(lambda: not server.children())
