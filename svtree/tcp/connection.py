@@ -10,16 +10,11 @@ from svtree.formats.record import record
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from socket import if_indextoname, if_nametoindex
 
     from svtree.program import Environ
-else:
-    from _socket import if_indextoname, if_nametoindex
 
 NAME = b"tcpserver: "
 DROP = b"tcpserver: warning: dropping connection, "
-# How the kernel shows an IPv4 client of a socket for both kinds.
-MAPPED = b"::ffff:"
 SIXFOLD = (b"LOCALIP", b"LOCALPORT", b"LOCALHOST", b"REMOTEIP", b"REMOTEPORT", b"REMOTEHOST")
 NAMES = (*(b"TCP" + name for name in SIXFOLD), b"TCPREMOTEINFO")
 # How much of a name goes into a log line.
@@ -52,33 +47,6 @@ class Known:
     peer: Peer
     remote_host: bytes | None = None
     remote_info: bytes | None = None
-
-
-def peer(address: tuple[str, int] | tuple[str, int, int, int]) -> Peer:
-    """The client at an address as accept gives it, of IPv4 or IPv6; one that is IPv4 behind that is IPv4."""
-    ip = address[0].encode()
-    if b":" not in ip:
-        return Peer(ip, address[1])
-    interface = b""
-    if len(address) == 4 and address[3]:
-        try:
-            interface = if_indextoname(address[3]).encode("utf-8", "surrogateescape")
-        except OSError:
-            # It has just gone away.
-            interface = b"%d" % address[3]
-    return Peer(plain(ip), address[1], interface)
-
-
-def socket_address(ip: str, port: int) -> tuple[str, int] | tuple[str, int, int, int]:
-    """What bind and connect want for an address that may have an interface; OSError where there is no such."""
-    ip, percent, interface = ip.partition("%")
-    # Of an interface within the address the socket module takes no notice.
-    return (ip, port, 0, if_nametoindex(interface)) if percent else (ip, port)
-
-
-def plain(ip: bytes) -> bytes:
-    """An address as the kernel shows it, that of IPv4 in IPv6's clothes as what it is."""
-    return ip[len(MAPPED) :] if ip.startswith(MAPPED) and b"." in ip else ip
 
 
 def environment(base: Mapping[bytes, bytes], known: Known, rules: Iterable[tuple[bytes, bytes]]) -> Environ:

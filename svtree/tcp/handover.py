@@ -183,7 +183,9 @@ class Handover:
         try:
             shaken = certificates.shake(client)
         except tls.TlsError as error:
-            raise Dropped(b"unable to speak TLS with " + environ[b"TCPREMOTEIP"] + b": " + error.reason) from error
+            raise Dropped(
+                b"unable to speak TLS with " + environ.get(b"TCPREMOTEIP", b"?") + b": " + error.reason
+            ) from error
         environ.update(certificates.variables(shaken, environ))
 
         def handler(plain: socket.socket) -> int:

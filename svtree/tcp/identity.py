@@ -10,7 +10,7 @@ import socket
 import time
 
 from svtree.formats import dns, networks
-from svtree.tcp.connection import socket_address
+from svtree.tcp.ends import socket_address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

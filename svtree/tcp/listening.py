@@ -18,7 +18,7 @@ from svtree.program import Fatal, UsageError
 from svtree.system.errors import reason
 from svtree.system.resolver import Resolver
 from svtree.system.sockets import adopt_listener, inherited
-from svtree.tcp.connection import socket_address
+from svtree.tcp.ends import socket_address
 from svtree.tcp.settings import USAGE
 
 TYPE_CHECKING = False

@@ -16,6 +16,7 @@ from svtree.system.resolver import Resolver
 from svtree.tcp import connection, foreword, identity
 from svtree.tcp.access import Access, AccessError
 from svtree.tcp.connection import Known, Peer, arrival, environment, verdict
+from svtree.tcp.ends import local_end
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,8 +66,10 @@ class Reception:
         self.asks_around = settings.unix is None and (
             settings.local_host is None or settings.remote_host or settings.remote_info
         )
-        self._takes_time = self.asks_around or settings.tls is not None
         self._late_banner = settings.tls is not None or settings.greet_delay > 0
+        # A late banner is sent by who has waited, even where a rule says that nobody need wait.
+        late = self._late_banner and bool(settings.banner)
+        self._takes_time = self.asks_around or settings.tls is not None or late
 
     def takes_time(self, decision: Decision | None) -> bool:
         """Whether there is something to wait for, so that a connection needs a process of ours before its handler."""
@@ -130,7 +133,8 @@ class Reception:
             raise Dropped(error.reason) from error
         if decision.deny:
             return decision, None
-        return decision, self.bounds(decision).exceeded(crowd, os.getloadavg()[0])
+        bounds = self.bounds(decision)
+        return decision, bounds.exceeded(crowd, 0.0 if bounds.load is None else os.getloadavg()[0])
 
     def bounds(self, decision: Decision) -> Bounds:
         """The limits for a client about whom the rules have decided this."""
@@ -225,12 +229,9 @@ class Reception:
 
 def _local_address(client: socket.socket) -> tuple[bytes, int]:
     try:
-        address = client.getsockname()
+        return local_end(client)
     except OSError as error:
         raise Dropped(b"unable to get local address: " + reason(error).encode()) from error
-    if client.family == socket.AF_UNIX:
-        return os.fsencode(address), 0
-    return connection.plain(address[0].partition("%")[0].encode()), address[1]
 
 
 def _quietly(client: socket.socket, level: int, option: int, value: int | bytes) -> None:

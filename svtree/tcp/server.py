@@ -10,15 +10,12 @@ from __future__ import annotations
 import errno
 import gc
 import os
-import socket
-from struct import calcsize, unpack
 
 from svtree.multicall import Builtin
 from svtree.program import PERMANENT, TEMPORARY, Fatal
 from svtree.system.errors import reason
 from svtree.system.loop import READ, Loop
-from svtree.tcp import connection
-from svtree.tcp.connection import Peer
+from svtree.tcp import connection, ends
 from svtree.tcp.foreword import Plain
 from svtree.tcp.forking import fork
 from svtree.tcp.handover import CannotFork, Handover
@@ -31,9 +28,12 @@ from svtree.tcp.worker import Worker
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
+    import socket
 
     from svtree.formats.rules import Decision
     from svtree.system.loop import Timer
+    from svtree.tcp.connection import Peer
+    from svtree.tcp.ends import Address
     from svtree.tcp.handover import Handler
     from svtree.tcp.journal import Journal
     from svtree.tcp.kept import Kept
@@ -221,10 +221,10 @@ class Server:
                     self._lacking(b"out of memory")
             self._admit_more()
 
-    def _peer(self, client: socket.socket, address: tuple[str, int] | tuple[str, int, int, int]) -> Peer:
+    def _peer(self, client: socket.socket, address: Address) -> Peer:
         if self._settings.unix is None:
-            return connection.peer(address)
-        return local_peer(client)
+            return ends.peer(address)
+        return ends.local_peer(client)
 
     def _receive(self, client: socket.socket, peer: Peer) -> None:
         """Decide about a connection and hand it over, or close it; none is ever forgotten between the two."""
@@ -333,9 +333,3 @@ class Server:
         if self._draining and not self._sessions:
             self._loop.stop()
         self._admit_more()
-
-
-def local_peer(client: socket.socket) -> Peer:
-    """Who has connected by a Unix socket, as the kernel knows it."""
-    credentials = unpack("3i", client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, calcsize("3i")))
-    return Peer(b"uid=%d" % credentials[1], credentials[0], credentials=credentials)

@@ -184,6 +184,8 @@ def _sensible(told: Settings) -> Settings:
     complaint = ""
     if told.unix is not None and (told.rules is not None or told.proxies):
         complaint = "a Unix socket's clients have no address for -x or --proxy"
+    elif told.unix is not None and told.tls is not None:
+        complaint = "--tls is not for Unix sockets"
     elif told.unix == b"":
         complaint = "a Unix socket without a path"
     elif told.tls is not None and told.workers:

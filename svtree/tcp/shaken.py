@@ -74,8 +74,7 @@ def serve(
 
     `handler` becomes the handler in a child, with its end of a socket pair. Raises Denied or Dropped before that.
     """
-    peer = Peer(environ[b"TCPREMOTEIP"], int(environ[b"TCPREMOTEPORT"]))
-    reception.welcome(Shaken(shaken), peer, environ)
+    reception.welcome(Shaken(shaken), Peer(environ.get(b"TCPREMOTEIP", b"?"), 0), environ)
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         pid = os.fork()

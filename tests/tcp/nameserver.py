@@ -19,7 +19,6 @@ class Zone:
     """What the server knows, and how it behaves."""
 
     addresses: dict[str, list[str]] = field(default_factory=dict)
-    addresses6: dict[str, list[str]] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
     texts: dict[str, list[bytes]] = field(default_factory=dict)
     silent: bool = False
@@ -29,6 +28,7 @@ class Zone:
     rubbish: bool = False
     asked: list[str] = field(default_factory=list)
     by_tcp: int = 0
+    addresses6: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

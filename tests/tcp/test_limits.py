@@ -190,8 +190,9 @@ def test_whoever_talks_before_the_greeting_is_refused(processes: Processes, fold
 
 def test_a_rule_may_spare_a_client_the_wait(processes: Processes, folder: Path) -> None:
     rules = compile_rules(folder, '127.0.0.2:allow,GREETDELAY="0"\n127.0.0.3:allow,GREETDELAY="0.5"\n')
-    server = serve(processes, folder, "cat", options=(*NAMELESS, "-x", rules, "--greet-delay", "600"))
-    assert server.get("127.0.0.2", b"at once\n") == b"at once\n"
+    options = (*NAMELESS, "-x", rules, "--greet-delay", "600", "-B", "banner ")
+    server = serve(processes, folder, "cat", options=options)
+    assert server.get("127.0.0.2", b"at once\n") == b"banner at once\n"
     assert server.get("127.0.0.3", b"too early\n")[:4] == b"554 "
 
 

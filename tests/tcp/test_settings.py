@@ -6,7 +6,9 @@ import itertools
 
 import pytest
 
+from svtree.formats.networks import Network
 from svtree.program import UsageError
+from svtree.tcp.limits import Bounds, Rate
 from svtree.tcp.settings import LETTERS, QUIET, SILENT, USAGE, VERBOSE, WITH_VALUE, Settings, parse
 
 
@@ -51,6 +53,19 @@ def test_without_options_everything_is_as_in_the_original() -> None:
         (["--workers", "4"], "workers", 4),
         (["--workers=5"], "workers", 5),
         (["-v", "--workers", "6", "-q"], "workers", 6),
+        (["-4"], "family", 4),
+        (["-46"], "family", 6),
+        (["--drain", "30"], "drain", 30),
+        (["--max-per-ip", "3"], "bounds", Bounds(per_ip=3)),
+        (["--max-per-net=4", "--max-load", "350"], "bounds", Bounds(per_net=4, load=350)),
+        (["--rate", "5/10", "--rate-net", "50"], "bounds", Bounds(rate=Rate(5, 10), rate_net=Rate(50, 60))),
+        (["--refusal", "421 no"], "bounds", Bounds(message=b"421 no")),
+        (["--greet-delay", "1.5"], "greet_delay", 1.5),
+        (["--greet-message", "no"], "greet_message", b"no"),
+        (["--proxy", "10.0.0.0/8,::1"], "proxies", (Network(32, 10 << 24, 8), Network(128, 1, 128))),
+        (["--tls", "c.pem", "k.pem"], "tls", (b"c.pem", b"k.pem")),
+        (["--tls", "c", "k", "--tls-names", "d"], "tls_names", b"d"),
+        (["--mode", "600"], "mode", 0o600),
     ],
 )
 def test_an_option_sets_its_field(words: list[str], field: str, value: object) -> None:
@@ -72,6 +87,17 @@ def test_the_value_of_another_option_is_not_taken_for_workers() -> None:
     assert found.words == (b"0", b"25", b"prog", b"--workers", b"9")
 
 
+@pytest.mark.parametrize("words", [["--unix", "/a", "prog", "x"], ["/a", "prog", "x"], ["unix:/a", "prog", "x"]])
+def test_a_unix_socket_has_no_port(words: list[str]) -> None:
+    found = told(*words)
+    assert (found.unix, found.words) == (b"/a", (b"", b"", b"prog", b"x"))
+
+
+def test_limits_in_the_environment_are_outdone_by_options() -> None:
+    found = told("--max-per-ip", "3", "0", "25", "prog", MAXCONNIP="9", MAXCONNC="10", DIEMSG="no")
+    assert found.bounds == Bounds(per_ip=3, per_net=10, message=b"no")
+
+
 def test_two_dashes_end_the_options() -> None:
     assert told("--", "-0", "25", "prog").words == (b"-0", b"25", b"prog")
 
@@ -83,6 +109,16 @@ def test_two_dashes_end_the_options() -> None:
         (["-c"], "tcpserver: option requires an argument -- c"),
         (["--workers"], "tcpserver: option requires an argument -- workers"),
         (["--help-me"], "tcpserver: illegal option -- -"),
+        (["--tls", "c.pem"], "tcpserver: option requires an argument -- tls"),
+        (["--max-per-ip", "many", "0", "25", "prog"], "tcpserver: not a number -- max-per-ip"),
+        (["--greet-delay", "soon", "0", "25", "prog"], "tcpserver: not a number -- greet-delay"),
+        (["--rate", "5/0", "0", "25", "prog"], "tcpserver: not COUNT/SECONDS -- rate"),
+        (["--proxy", "10.0.0.0/8,", "0", "25", "prog"], "tcpserver: not an address or a network -- proxy"),
+        (["--mode", "888", "0", "25", "prog"], "tcpserver: not a mode -- mode"),
+        (["--tls", "c", "k", "--workers", "2", "0", "25", "prog"], "tcpserver: --tls and --workers exclude each other"),
+        (["--tls-names", "d", "0", "25", "prog"], "tcpserver: --tls-names needs --tls"),
+        (["--tls", "c", "k", "--unix", "p", "prog"], "tcpserver: --tls is not for Unix sockets"),
+        (["-x", "r", "--unix", "p", "prog"], "tcpserver: a Unix socket's clients have no address for -x or --proxy"),
     ],
 )
 def test_an_option_that_makes_no_sense_is_named(words: list[str], complaint: str) -> None:

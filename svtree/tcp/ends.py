@@ -1,0 +1,62 @@
+"""The ends of a connection, from the socket module's forms to ours and back: IPv4, IPv6, Unix sockets."""
+
+from __future__ import annotations
+
+import os
+import socket
+from struct import calcsize, unpack
+
+from svtree.tcp.connection import Peer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    Address: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
+
+# How the kernel shows an IPv4 client of a socket for both kinds.
+MAPPED = b"::ffff:"
+# struct ucred
+CREDENTIALS = "3i"
+
+
+def peer(address: Address) -> Peer:
+    """The client at an address as accept gives it, of IPv4 or IPv6; one that is IPv4 behind that is IPv4."""
+    ip = address[0].encode()
+    if b":" not in ip:
+        return Peer(ip, address[1])
+    interface = b""
+    if len(address) == 4 and address[3]:
+        try:
+            interface = socket.if_indextoname(address[3]).encode("utf-8", "surrogateescape")
+        except OSError:
+            # It has just gone away.
+            interface = b"%d" % address[3]
+    return Peer(plain(ip), address[1], interface)
+
+
+def socket_address(ip: str, port: int) -> Address:
+    """What bind and connect want for an address that may have an interface; OSError where there is no such."""
+    ip, percent, interface = ip.partition("%")
+    # Of an interface within the address the socket module takes no notice.
+    return (ip, port, 0, socket.if_nametoindex(interface)) if percent else (ip, port)
+
+
+def plain(ip: bytes) -> bytes:
+    """An address as the kernel shows it, that of IPv4 in IPv6's clothes as what it is."""
+    return ip[len(MAPPED) :] if ip.startswith(MAPPED) and b"." in ip else ip
+
+
+def local_peer(client: socket.socket) -> Peer:
+    """Who has connected by a Unix socket, as the kernel knows it."""
+    told = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, calcsize(CREDENTIALS))
+    process, user, group = unpack(CREDENTIALS, told)
+    return Peer(b"uid=%d" % user, process, credentials=(process, user, group))
+
+
+def local_end(client: socket.socket) -> tuple[bytes, int]:
+    """Our own address and port, or the path of our socket and 0; OSError where the kernel does not say."""
+    address = client.getsockname()
+    if client.family == socket.AF_UNIX:
+        return os.fsencode(address), 0
+    return plain(address[0].partition("%")[0].encode()), address[1]
