@@ -15,6 +15,7 @@ from docutils import nodes
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxDirective
 
+from svtree import registry
 from svtree.registry import BY_NAME, PROGRAMS
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Programs(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Parse what `_lines` says as if it stood in the page."""
+        self.env.note_dependency(registry.__file__)
         return self.parse_text_to_nodes("\n".join(_index()), allow_section_headings=True)
 
 
