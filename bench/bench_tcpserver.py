@@ -1,6 +1,10 @@
 """Connections a second and CPU a connection: our tcpserver beside the C one, in the same minute on the same machine.
 
     python -m bench.bench_tcpserver [seconds of each measurement, default 1.5]
+    python -m bench.bench_tcpserver soak [connections, default 1000000]
+
+The second shows our tcpserver's memory and descriptors as connections go by, half of the time to a server that denies
+them, half of the time to one that serves them by four workers.
 
 Rounds alternate between the two, so that whatever else the machine does hits both. The clients are two processes that
 connect, talk and close, one connection after another; they share the machine with the server, so that ratios of
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
 
 ROUNDS = 3
 AS_CLIENT = "client"
+SOAK = "soak"
 CLIENTS = 2
 OURS = str(Path(sys.executable).parent / "tcpserver")
 BIN = str(Path(sys.executable).parent)
@@ -187,6 +192,30 @@ def median(measured: Sequence[Measured]) -> Measured:
     return Measured(statistics.median(each.rate for each in measured), statistics.median(each.cpu for each in measured))
 
 
+def soak(client: Sequence[str], environ: dict[str, str], folder: Path, count: int) -> None:
+    """Make so many connections, by turns to a server that denies and to one that serves, and show what they take."""
+    first = f"{BIN}:/usr/bin:/bin"
+    limits = ["--rate", "10000000/1", "--max-per-ip", "1000"]
+    cases = [
+        Case("denied", [OURS, "-x", f"{folder}/deny.cdb", *limits], ["/bin/true"], ""),
+        Case(
+            "served", [OURS, "-x", f"{folder}/allow.cdb", *limits, "--workers", "4"], ["qmail-smtpd"], "QUIT\r\n", first
+        ),
+    ]
+    with contextlib.ExitStack() as stack:
+        servers = [(case, *stack.enter_context(serving(case, environ))) for case in cases]
+        made = dict.fromkeys((case.label for case in cases), 0)
+        while sum(made.values()) < count:
+            for case, process, port in servers:
+                command = [*client, str(port), "5", case.say]
+                clients = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(CLIENTS)]
+                made[case.label] += sum(int(each.communicate()[0]) for each in clients)
+                size = process.memory_info().rss / (1 << 20)
+                print(
+                    f"  {case.label} {made[case.label]:8}: {size:5.1f} MB, {process.num_fds()} descriptors", flush=True
+                )
+
+
 def prepare(folder: Path) -> None:
     """Make rules and a qmail directory."""
     (folder / "control").mkdir()
@@ -198,20 +227,24 @@ def prepare(folder: Path) -> None:
 
 
 def main() -> int:
-    """Print two comparisons."""
+    """Print two comparisons, or what many connections leave behind."""
     if not os.access(ORIGINAL, os.X_OK):
         print("bench_tcpserver: skipped: the original tcpserver is not installed")
         return 0
     if sys.argv[1:2] == [AS_CLIENT]:
         print(connect(int(sys.argv[2]), float(sys.argv[3]), sys.argv[4]))
         return 0
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 1.5
+    soaking = sys.argv[1:2] == [SOAK]
+    seconds = float(sys.argv[1]) if len(sys.argv) > 1 and not soaking else 1.5
     with tempfile.TemporaryDirectory(prefix="sv-") as name:
         folder = Path(name)
         prepare(folder)
         client = client_command(folder)
         small = compile_c(folder, "handler", HANDLER)
         environ = {"QMAILHOME": name, "LC_ALL": "C.UTF-8"}
+        if soaking:
+            soak(client, environ, folder, int(sys.argv[2]) if len(sys.argv) > 2 else 1_000_000)
+            return 0
         theirs, ours = ([program, "-x", f"{name}/deny.cdb"] for program in (ORIGINAL, OURS))
         true = ["/bin/true"]
         cases = [Case("C tcpserver", theirs, true, ""), Case("ours", ours, true, "")]
