@@ -7,6 +7,7 @@ when it is asked for, so that `svtree status` does not pay for `svtree init`.
 from __future__ import annotations
 
 import importlib
+import keyword
 import os
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,7 @@ VERBS = {
     "user": "Add, change, list and remove mail accounts.",
     "logs": "Show the tree's log, with -f as it grows.",
     "rules": "Explain, check and compile the rules of tcpserver.",
+    "import": "Take over the settings of Sendmail or Postfix.",
     "demo": "Make a tree, run it and show what it does.",
     "programs": "List the programs that svtree brings.",
 }
@@ -46,7 +48,9 @@ class Verbs(click.Group):
         """Import the verb's module; None if there is no such verb."""
         if cmd_name not in VERBS:
             return None
-        command = importlib.import_module(f"svtree.cli.{cmd_name}").verb
+        # No module can be called `import`.
+        module = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
+        command = importlib.import_module(f"svtree.cli.{module}").verb
         assert isinstance(command, click.Command)  # noqa: S101 - a module here without one is a defect
         return command
 
