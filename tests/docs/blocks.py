@@ -22,7 +22,7 @@ RST = re.compile(
     re.MULTILINE,
 )
 MARKDOWN = re.compile(
-    r"^(?:<!-- (?P<mark>file|not run): (?P<value>.+) -->\n+)?```(?P<language>\w*)\n(?P<body>.*?)^```$",
+    r"^(?:<!-- (?P<mark>file|not run): (?P<value>[^\n]+) -->\n+)?```(?P<language>\w*)\n(?P<body>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
 

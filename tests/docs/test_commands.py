@@ -8,6 +8,7 @@ import pytest
 
 from tests.docs.blocks import blocks
 from tests.docs.reader import Reader
+from tests.harness import BIN, run
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -32,5 +33,42 @@ def test_a_page_says_what_happens(page: Path, folder: Path) -> None:
         for block in blocks(page):
             if not block.why:
                 reader.read(block)
+    finally:
+        reader.end()
+
+
+def test_what_cannot_be_run_everywhere_says_why_and_is_little() -> None:
+    left_out = [block for page in PAGES for block in blocks(page) if block.why]
+    assert [block.place for block in left_out if block.why == "unsaid"] == []
+    pages = sorted(block.page.name for block in left_out)
+    assert pages == ["README.md", "README.md", "container.rst", "pop-before-smtp.rst", "tutorial.rst"]
+
+
+def test_the_demonstration_of_make_run_succeeds(folder: Path) -> None:
+    done = run([BIN / "svtree", "demo", "--once", folder / "demo"], timeout=120)
+    assert done.code == 0, done.out.decode() + done.err.decode()
+
+
+def test_no_block_of_commands_escapes() -> None:
+    """What looks like a block of commands and is not found as one would never be run."""
+    for page in PAGES:
+        text = page.read_text()
+        shown = len([line for line in text.splitlines() if line.startswith(("$ ", "   $ "))])
+        found = sum(len(block.commands()) for block in blocks(page) if not block.file)
+        assert shown == found, page.name
+
+
+def test_what_a_page_shows_wrongly_is_noticed(folder: Path) -> None:
+    """The test above would be worth nothing otherwise."""
+    home = folder / "jiro"
+    home.mkdir()
+    page = folder / "page.rst"
+    page.write_text("\n.. code-block:: console\n\n   $ printf 'one\\ntwo\\n'\n   one\n   three\n")
+    reader = Reader(home)
+    try:
+        with pytest.raises(AssertionError, match=r"page\.rst:4"):
+            reader.read(*blocks(page))
+        page.write_text("\n.. code-block:: console\n\n   $ printf 'one\\ntwo\\n'\n   ...\n   two\n")
+        reader.read(*blocks(page))
     finally:
         reader.end()
