@@ -66,7 +66,7 @@ bench: $(BIN)/.made
 
 docs: $(BIN)/.made
 	$(BIN)/python docs/build.py build/man
-	$(BIN)/sphinx-build -n -W --keep-going -q -b html -d build/doctrees docs build/site
+	$(BIN)/sphinx-build -E -n -W --keep-going -q -b html -d build/doctrees docs build/site
 	@echo 'The documentation: build/site/index.html'
 
 clean:
