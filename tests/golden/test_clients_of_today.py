@@ -7,6 +7,7 @@ import os
 import poplib
 import re
 import smtplib
+import socket
 import ssl
 from pathlib import Path
 
@@ -359,3 +360,52 @@ def test_a_client_that_fails_again_and_again_waits_longer_and_is_locked_out(toda
     assert b"login of jiro from 127.0.0.1 refused: the address is locked out" in said
     (today.home / "users" / "failures" / "127.0.0.1").unlink()
     assert log_in("sesame")
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"EHLO x\r\n", b"\x16\x03\x01", b"\x16\x03\x01\xff\xff" + b"x" * 70000, b"\x80\x2e\x01", b""]
+)
+def test_what_is_no_handshake_ends_the_connection_and_is_a_line_in_the_log(today: Post, garbage: bytes) -> None:
+    for port in (today.smtp(SMTPS="1"), today.pop3(POP3S="1")):
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as client, contextlib.suppress(ConnectionError):
+            client.sendall(garbage)
+            client.shutdown(socket.SHUT_WR)
+            said = b""
+            while block := client.recv(4096):
+                said += block
+            # An alert at most.
+            assert said[:1] in (b"", b"\x15")
+    until(lambda: today.log.read_bytes().count(b"status: 0/") >= 4)
+    assert b"Traceback" not in today.log.read_bytes()
+    assert b"internal error" not in today.log.read_bytes()
+
+
+def test_a_client_that_is_silent_within_a_handshake_is_left_after_the_time_limit(today: Post) -> None:
+    today.control("timeoutsmtpd", "1")
+    with socket.create_connection(("127.0.0.1", today.smtp(SMTPS="1")), timeout=20) as client:
+        client.sendall(b"\x16\x03\x01")
+        assert client.recv(10) == b""
+
+
+def test_one_standing_worker_keeps_nothing_of_a_session_within_tls(today: Post) -> None:
+    port = today.smtp("--workers", "1")
+    for _ in range(3):
+        sent = swaks(port, "--tls", "--auth", "PLAIN", *LOGIN)
+        assert sent.code == 0, sent.out
+        assert b"553 5.7.1 " in swaks(port, "--tls").out
+    assert len(today.queued()) == 3
+
+
+def test_mutt_sends_within_tls(today: Post) -> None:
+    mutt = installed("mutt")
+    settings = today.home / "muttrc"
+    settings.write_text(
+        f'set smtp_url="smtp://jiro@127.0.0.1:{today.smtp()}/"\nset smtp_pass=sesame\nset smtp_authenticators="plain"\n'
+        f'set ssl_starttls=yes\nset ssl_force_tls=yes\nset certificate_file="{today.home}/cert.pem"\n'
+        f'set from="jiro@{HOST}"\nset use_from=yes\nset copy=no\nset hostname={HOST}\nset ssl_verify_host=no\n'
+    )
+    sent = harness.run(
+        [mutt, "-n", "-F", settings, "-s", "from mutt", AWAY], stdin=b"hello\n", env={"HOME": str(today.home)}
+    )
+    assert sent.code == 0, sent.out + sent.err
+    assert b" with ESMTPSA; " in today.queued()[0]

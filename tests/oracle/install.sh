@@ -2,7 +2,7 @@
 # Install the originals and the real clients that the tests compare and talk with. For CI, as root; Debian.
 set -e
 wanted="daemontools ucspi-tcp runit s6 swaks mpop socat fetchmail msmtp s-nail curl openssl
-libnet-ssleay-perl libdigest-hmac-perl"
+mutt libsasl2-modules libnet-ssleay-perl libdigest-hmac-perl"
 missing=""
 for package in $wanted; do
   dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
