@@ -35,7 +35,7 @@ from tests.mail.queue.post import HOST, Post
 HERE = Path(__file__).parent
 WORKERS = 2
 # States of a scene that are recovered from, unless $POWER_CUT_STATES says another number.
-LIMIT = int(os.environ.get("POWER_CUT_STATES", "300"))
+LIMIT = int(os.environ.get("POWER_CUT_STATES", "200"))
 TEXT = b"Subject: about power\n\n" + b"".join(b"line %d of the message\n" % number for number in range(12))
 HEAD = rb"Return-Path: <[^>]*>\nDelivered-To: %s@mail\.example\.com\nReceived: \(qmail \d+ invoked [^\n]*\n"
 EARLIER = b"From somebody Thu Jan  1 00:00:00 1970\nSubject: earlier\n\nIt was here before.\n\n"
