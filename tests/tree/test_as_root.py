@@ -184,3 +184,13 @@ def test_a_stranger_talks_to_qmaild_alone_while_root_checks_his_login_and_mailbo
         assert client.sendmail(f"jiro@{HOST}", [f"jiro@{HOST}"], "Subject: by login\n\nx\n") == {}
     assert b" with ESMTPA; " in rooted.received("by login")
     until(lambda: not server.children())
+
+
+def test_another_qmail_smtpd_never_runs_as_root(rooted: Tree) -> None:
+    foreign = rooted.directory.parent / "foreign"
+    foreign.mkdir()
+    (foreign / "qmail-smtpd").write_text("#!/bin/sh\nid -u\n")
+    (foreign / "qmail-smtpd").chmod(0o755)
+    (rooted.directory / "qmail" / "control" / "esmtp").write_text("size\n")
+    rooted.write("smtpd/env/PATH", f"{foreign}:{shared_bin()}:/usr/bin:/bin\n")
+    until(lambda: rooted.greeting() == b"7791\n", what="the uid of qmaild")
