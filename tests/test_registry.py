@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 # Long-running or interactive: these may import what they like.
 UNBUDGETED = {
     *("svtree", "svscan", "supervise", "tcpserver"),
-    *("qmail-start", "qmail-send", "qmail-lspawn", "qmail-rspawn", "qmail-queued", "qmail-remote"),
+    *("qmail-start", "qmail-send", "qmail-queued", "qmail-remote"),
 }
 DEAR = {
     "dataclasses",

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from svtree.formats import identity
 from svtree.formats.status import Status
+from svtree.supervision.account import Account
 from svtree.supervision.board import Board
 from svtree.supervision.custom import Custom
 from svtree.supervision.letters import COMMANDS, REPLACEABLE, SIGNALS
 from svtree.supervision.lifecycle import RUNNING, Action, Event, Lifecycle, State
 from svtree.supervision.place import PlaceError
 from svtree.supervision.process import Exit, signal_number
-from svtree.supervision.report import Report, exit_value, moment
 from svtree.supervision.runner import Runner
 from svtree.supervision.timers import Timers
 from svtree.supervision.voice import Voice
@@ -78,11 +78,7 @@ class Service:
         self._turning = False
         self._hurried = False
         self._timers = Timers(context.loop)
-        self._exit: Exit | None = None
-        self._starts = 0
-        self._promises = False
-        self._text = self._problem = ""
-        self._complaints: tuple[str, ...] = ()
+        self._account = Account()
 
     # What others ask of a service.
 
@@ -162,7 +158,7 @@ class Service:
 
     def note(self, complaints: tuple[str, ...]) -> None:
         """Show in the report what is wrong with the files that the service watches."""
-        self._complaints = complaints
+        self._account.complaints = complaints
         self.publish()
 
     def catch_up(self) -> None:
@@ -176,21 +172,9 @@ class Service:
             return
         machine, runner = self.machine, self.runner
         runner.note(machine.want)
-        speaks = machine.state in RUNNING and (machine.ready or self._promises)
-        report = Report(
-            since=moment(runner.since),
-            restarts=max(0, self._starts - 1),
-            exit=exit_value(self._exit),
-            ready=machine.ready if speaks else None,
-            status=self._text,
-            backoff=machine.backoff(),
-            adopted=runner.process is not None and runner.process.adopted,
-            problem=self._problem,
-            complaints=self._complaints,
-        )
         paused = machine.paused and runner.pid != 0
         status = Status(runner.since, runner.pid, paused, machine.want, machine.term_sent, runner.phase)
-        self._board.show(status, report)
+        self._board.show(status, self._account.report(machine, runner))
 
     def close(self) -> None:
         """Give up the service; a process that runs goes on, for the next supervisor to find."""
@@ -210,7 +194,7 @@ class Service:
         self._timers.disarm("abort")
         if self.machine.state in RUNNING:
             self.voice.quiet()
-            self._exit = ended
+            self._account.exit = ended
             lasted = self._now() - self.machine.started
             self._announce(f"{ended.words() if ended else 'ended'} after {lasted:.0f} seconds")
         self.feed(Event.FAILED if ended and ended.failed else Event.ENDED)
@@ -237,7 +221,7 @@ class Service:
                 self._spared = None
 
     def _said(self, text: str) -> None:
-        self._text = text
+        self._account.text = text
         self.publish()
 
     def _silent(self) -> None:
@@ -253,12 +237,12 @@ class Service:
             return ()
         self.machine.started = self._now() - procfs.age(found.ticks)
         before = self._board.recall()
-        self._starts = before.restarts + 1
-        self._text = before.status
+        self._account.starts = before.restarts + 1
+        self._account.text = before.status
         self._announce(f"adopted (pid {found.pid})")
         if found.phase == identity.FINISH:
             return (Event.FOUND_FINISH, *((Event.DOWN,) if found.want == b"d" else ()))
-        self._promises = self.voice.promises()
+        self._account.promises = self.voice.promises()
         self.voice.started(ready=before.ready is True)
         more = ((Event.READY, before.ready is True), (Event.PAUSE, found.stopped))
         return (FOUND.get(found.want, Event.FOUND), *(event for event, holds in more if holds))
@@ -267,26 +251,26 @@ class Service:
 
     def _start(self) -> None:
         self._timers.disarm("start")
-        self._text = ""
+        self._account.text = ""
         try:
-            self._promises = self.voice.promises()
+            self._account.promises = self.voice.promises()
             self.runner.run(self.voice.outfit(), self.machine.want)
         except OSError as error:
-            self._problem = f"unable to start run: {reason(error)}"
+            self._account.problem = f"unable to start run: {reason(error)}"
             what = b"unable to start " + self.place.name + b"/run: " + reason(error).encode()
             self._board.warn("start", b"supervise: fatal: " + what)
             self.voice.quiet()
-            self._exit = UNSTARTED
+            self._account.exit = UNSTARTED
             self._events.append(Event.FAILED)
             return
-        self._problem = ""
+        self._account.problem = ""
         self._board.well("start")
-        self._starts += 1
+        self._account.starts += 1
         self.voice.started()
         self._announce(f"up (pid {self.runner.pid})")
 
     def _finish(self) -> None:
-        if not self.runner.finish(self._exit):
+        if not self.runner.finish(self._account.exit):
             self._events.append(Event.ENDED)
 
     def _arm_start(self) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
+import psutil
+
 from svtree.formats.status import Status
 from svtree.supervision import ask, report
 from svtree.supervision.report import Report
@@ -128,3 +130,11 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] not in "ZX"
     except OSError:
         return False
+
+
+def last_word(process: psutil.Process) -> str:
+    """Of its command line; nothing of one that has ended, reaped or not."""
+    try:
+        return (process.cmdline() or [""])[-1]
+    except psutil.NoSuchProcess:
+        return ""

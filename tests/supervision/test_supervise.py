@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from tests.harness import Processes, ours, run, until
-from tests.supervision.driver import READER, SLEEPER, Tree, alive, until_gone, until_says
+from tests.supervision.driver import READER, SLEEPER, Tree, alive, last_word, until_gone, until_says
 
 
 def test_supervise_looks_after_one_service_and_no_logger(tree: Tree) -> None:
@@ -86,14 +86,6 @@ def test_rules_that_do_not_compile_show_in_the_report_until_mended(tree: Tree) -
     assert until(lambda: tree.report("a").complaints)[0].startswith("rules:1: ")
     (service / "rules").write_text(":deny\n")
     tree.reports("a", complaints=())
-
-
-def last_word(process: psutil.Process) -> str:
-    """Of its command line; nothing of one that has ended, reaped or not."""
-    try:
-        return (process.cmdline() or [""])[-1]
-    except psutil.NoSuchProcess:
-        return ""
 
 
 IN_A_NAMESPACE = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")

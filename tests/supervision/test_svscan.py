@@ -15,7 +15,7 @@ import pytest
 from svtree.formats import status
 from svtree.supervision import report
 from tests.harness import until
-from tests.supervision.driver import READER, SLEEPER, Tree, alive
+from tests.supervision.driver import READER, SLEEPER, Tree, alive, last_word
 
 STUBBORN = "#!/bin/sh\ntrap '' TERM\necho begun >>begun\nwhile :; do sleep 0.1; done\n"
 
@@ -223,7 +223,7 @@ def test_term_leaves_no_process_whatever_the_services_do(tree: Tree) -> None:
     until((tree.root / "stubborn" / "begun").exists)
     assert tree.scanner is not None
     scanner = psutil.Process(tree.scanner.pid)
-    until(lambda: {"1001", "1002", "1004"} <= {each.cmdline()[-1] for each in scanner.children(recursive=True)})
+    until(lambda: {"1001", "1002", "1004"} <= set(map(last_word, scanner.children(recursive=True))))
     everybody = scanner.children(recursive=True)
     assert tree.stop() == 0
     assert [each for each in everybody if alive(each.pid)] == []
