@@ -53,7 +53,8 @@ def test_a_program_has_a_main_a_usage_text_and_a_purpose(program: Program) -> No
 @each_program
 def test_a_program_has_a_manual_page(program: Program) -> None:
     text = (ROOT / "docs" / "man" / f"{program.name}.{program.section}.rst").read_text()
-    for heading in ("SYNOPSIS", "DESCRIPTION", "EXIT CODES"):
+    more = ("OPTIONS", "FILES", "SIGNALS", "EXAMPLES") if program.suite == "daemontools" else ()
+    for heading in ("SYNOPSIS", "DESCRIPTION", "EXIT CODES", *more):
         assert f"\n{heading}\n" in text
     assert f"\n{program.purpose}\n" in text
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 from svtree.program import Fatal, UsageError
-from svtree.supervision.place import PlaceError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +19,7 @@ def main(argv: Sequence[bytes], environ: Environ) -> int:
     """Supervise the directory argv[1] until `svc -x`, TERM or INT."""
     if len(argv) != 2:
         raise UsageError(USAGE)
+    from svtree.supervision.place import PlaceError
     from svtree.supervision.supervisor import Supervisor
     from svtree.system.loop import Loop
 
