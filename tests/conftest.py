@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from tests.harness import Processes
+from tests.tree.installation import RUN, remove
 
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -21,6 +22,14 @@ PR_SET_CHILD_SUBREAPER = 36
 def pytest_configure(config: pytest.Config) -> None:
     """Become the parent of every orphan, so that a process left behind is seen, whoever started it."""
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    if not hasattr(config, "workerinput"):
+        os.environ[RUN] = str(os.getpid())
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The process that began the run ends what the run has shared."""
+    if not hasattr(config, "workerinput"):
+        remove(os.environ[RUN])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

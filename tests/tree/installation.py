@@ -6,7 +6,7 @@ The checkout's own environment may be out of their reach, below a home directory
 from __future__ import annotations
 
 import fcntl
-import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -17,14 +17,16 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 NOBODY = 65534
+# Set by the process that starts the workers; see tests/conftest.py.
+RUN = "SVTREE_TEST_RUN"
 
 
 def shared_bin() -> Path:
-    """The directory of our programs in an installation made by `pip install .`; made once, for the same sources."""
+    """The directory of our programs in an installation made by `pip install .`, once for all workers of a test run."""
     python = next((each for each in (sys.executable, "/usr/bin/python3") if _open_to_all(each)), None)
     if python is None:
         pytest.skip("no Python 3.11 that other accounts may run")
-    where = Path(tempfile.gettempdir()) / f"svtree-installed-{_digest()}"
+    where = place(os.environ[RUN])
     with open(f"{where}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (where / ".made").exists():
@@ -47,14 +49,15 @@ def _make(python: str, where: Path) -> None:
     (where / ".made").touch()
 
 
-def _digest() -> str:
-    """Of every file that is installed."""
-    found = hashlib.sha256()
-    for folder in ("svtree", "service", "packaging"):
-        for path in sorted((ROOT / folder).rglob("*")):
-            if path.is_file() and "__pycache__" not in path.parts:
-                found.update(bytes(path.relative_to(ROOT)) + b"\0" + path.read_bytes())
-    return found.hexdigest()[:16]
+def place(run: str) -> Path:
+    """Where the installation of the test run `run` is; not below the checkout, which others may not enter."""
+    return Path(tempfile.gettempdir()) / f"svtree-installed-{run}"
+
+
+def remove(run: str) -> None:
+    """Take away what a test run has installed."""
+    shutil.rmtree(place(run), ignore_errors=True)
+    Path(f"{place(run)}.lock").unlink(missing_ok=True)
 
 
 def _open_to_all(python: str) -> bool:
