@@ -17,7 +17,6 @@ from tests.harness import Result, until
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / "build" / "deb"
 SUITE = "bookworm"
-MIRROR = "http://deb.debian.org/debian"
 # What the packages depend on, so that dpkg -i is enough, and an init.
 INCLUDED = (
     "adduser,debconf,init-system-helpers,logrotate,sysvinit-core,"
@@ -82,12 +81,20 @@ def minimal() -> Path:
         if not made.exists():
             shutil.rmtree(target, ignore_errors=True)
             done = administer(
-                ["debootstrap", "--variant=minbase", f"--include={INCLUDED}", SUITE, target, MIRROR], seconds=BOOTSTRAP
+                ["debootstrap", "--variant=minbase", f"--include={INCLUDED}", SUITE, target, *_archive()],
+                seconds=BOOTSTRAP,
             )
             if done.code:
                 pytest.skip(f"debootstrap: {done.out.decode(errors='replace').strip().splitlines()[-1]}")
             made.touch()
     return target
+
+
+def _archive() -> list[str]:
+    """Where this machine's apt gets the suite from; nothing, and so debootstrap's own default, if it does not."""
+    asked = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", f"Codename: {SUITE}"]
+    found = administer(asked, seconds=BUILDING)
+    return found.out.decode().split()[:1] if found.code == 0 else []
 
 
 @contextlib.contextmanager
