@@ -36,7 +36,12 @@ run: $(BIN)/.made
 	@exec env PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/svtree demo $(if $(ONCE),--once) demo
 
 test: $(BIN)/.made tools lint
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'not deb' $(PYTEST_FLAGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'not deb' $(PYTEST_FLAGS) || $(call again,not deb)
+
+# Thousands of processes start and end in a run, and a shared machine may stall: what failed has to pass alone, and its
+# name has been printed. $(1): the marker expression.
+again = { test $$? -eq 1 && echo 'svtree: what failed runs once more, alone' && \
+  $(BIN)/python -m pytest -p no:xdist -m '$(1)' -x -v --last-failed --last-failed-no-failures none $(PYTEST_FLAGS); }
 
 deb:
 	@umask 022; rm -rf build/deb/packages && sh packaging/build-deb.sh build/deb/packages
@@ -45,7 +50,7 @@ deb:
 # loadfile: the machine of a file is made once.
 test-deb: $(BIN)/.made
 	@if [ "$$CI" = true ]; then sh tests/deb/install.sh; fi
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m deb -rs $(PYTEST_FLAGS) tests/deb
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m deb -rs $(PYTEST_FLAGS) tests/deb || $(call again,deb)
 
 lint: $(BIN)/.made
 	$(BIN)/ruff check .
