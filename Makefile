@@ -36,7 +36,7 @@ run: $(BIN)/.made
 	@exec env PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/svtree demo $(if $(ONCE),--once) demo
 
 test: $(BIN)/.made tools lint
-	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'not deb' $(PYTEST_FLAGS) || $(call again,not deb)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'not deb' -rs $(PYTEST_FLAGS) || $(call again,not deb)
 
 # Thousands of processes start and end in a run, and a shared machine may stall: what failed has to pass alone, and its
 # name has been printed. $(1): the marker expression.
