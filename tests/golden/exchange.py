@@ -55,7 +55,7 @@ def read(name: str) -> Exchange:
 
 
 def names(prefix: str) -> list[str]:
-    """The names of all exchanges that begin so."""
+    """The names of all recordings that begin so."""
     return sorted(path.stem for path in DATA.glob(f"{prefix}*.txt"))
 
 

@@ -33,14 +33,11 @@ def test_the_exchange_is_as_recorded(name: str, post: Post) -> None:
     assert len(post.queued()) == accepted
 
 
-def test_all_exchanges_are_here() -> None:
-    assert len(exchange.names("smtp-")) == 27
-    assert len(exchange.names("pop3-")) == 8
-
-
-def test_without_rcpthosts_nothing_is_relayed_and_the_log_says_so(post: Post) -> None:
+@pytest.mark.parametrize("name", ["smtp-no-rcpthosts"])
+def test_without_rcpthosts_nothing_is_relayed_and_the_log_says_so(name: str, post: Post) -> None:
+    """The one exchange in which we differ, in one answer, and mean to: the original relays for everybody."""
     (post.home / "control" / "rcpthosts").unlink()
-    recorded = exchange.read("smtp-no-rcpthosts")
+    recorded = exchange.read(name)
     answers = exchange.expected(recorded)
     answers[3] = ("S", [b"553 sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)\r\n"])
     assert exchange.replay(recorded, post.smtp()) == answers

