@@ -25,7 +25,7 @@ from svtree.system import notify, sockets
 from svtree.system.loop import READ, Loop
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from svtree.mail.queue.settings import Settings
     from svtree.program import Environ
@@ -80,19 +80,24 @@ def _serve(environ: Environ, log: Log) -> None:
     except OSError as error:
         raise CannotStartError("qmail-send is already running") from error
     loop = Loop()
+    _catch_signals(loop, lambda: manager)
     channels = [_channel(index, chosen, loop) for index in range(len(CHANNELS))]
     supervisor = notify.from_environment(environ)
     environ = sockets.without_supervisor(environ)
     manager = Manager(loop, store, channels, Cleaner(*CLEAN, log), log=log, chosen=chosen, environ=environ)
-    loop.on_signal(signal.SIGTERM, manager.leave)
-    loop.on_signal(signal.SIGALRM, manager.hurry)
-    loop.on_signal(signal.SIGHUP, manager.reread)
-    loop.on_signal(signal.SIGCHLD, _reap)
     _reap()
     _hold_leash(environ, loop, manager, log)
     _tell_ready(supervisor)
     manager.run()
     _dismiss(environ, loop)
+
+
+def _catch_signals(loop: Loop, manager: Callable[[], Manager]) -> None:
+    """Have the manager serve them, who need not be made yet: he says the first line of the log, which invites some."""
+    loop.on_signal(signal.SIGTERM, lambda: manager().leave())
+    loop.on_signal(signal.SIGALRM, lambda: manager().hurry())
+    loop.on_signal(signal.SIGHUP, lambda: manager().reread())
+    loop.on_signal(signal.SIGCHLD, _reap)
 
 
 def _channel(index: int, chosen: Settings, loop: Loop) -> Channel:

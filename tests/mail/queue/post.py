@@ -96,12 +96,21 @@ class Post:
         """TERM, and wait for the end."""
         assert self.running is not None
         self.running.terminate()
-        return self.running.wait(30)
+        return self.running.wait(60)
 
     def signal(self, number: signal.Signals) -> None:
-        """Send qmail-send a signal."""
+        """Send qmail-send, which has nothing to do, a signal; returns when it has done what that asks for."""
         assert self.running is not None
         self.running.send_signal(number)
+        status = Path(f"/proc/{self.running.pid}/status")
+
+        def served() -> bool:
+            told = dict(line.split(":\t", 1) for line in status.read_text().splitlines())
+            pending = int(told["SigPnd"], 16) | int(told["ShdPnd"], 16)
+            # Taken, and waiting for something again (or ended by it).
+            return not pending >> (number - 1) & 1 and told["State"][0] in "SZ"
+
+        until(served, what=f"{number.name} has been served")
 
     def queue(
         self,
@@ -151,7 +160,7 @@ class Post:
             lines = [line for line in self.log() if expression.search(line)]
             return lines if len(lines) >= times else []
 
-        return until(found, 40, pattern)
+        return until(found, what=pattern)
 
     def files(self, *families: str) -> set[str]:
         """The files in the queue, relative to it."""
@@ -165,7 +174,7 @@ class Post:
 
     def empty(self) -> None:
         """Wait until the queue is empty."""
-        until(lambda: not self.files(), 40, "an empty queue")
+        until(lambda: not self.files(), what="an empty queue")
 
     def mail(self, name: str) -> list[bytes]:
         """The messages in a user's Maildir."""
