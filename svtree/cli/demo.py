@@ -214,7 +214,9 @@ Interrupt (Ctrl-C) takes the tree down in order.""")
 
     def _read_log(self) -> str:
         def seen() -> list[str]:
-            done = subprocess.run(_svtree("logs", str(self.directory)), capture_output=True, check=False)
+            # All of them: on a busy machine the attempts to connect alone are more than the last hundred.
+            words = _svtree("logs", str(self.directory), "--lines", "1000000")
+            done = subprocess.run(words, capture_output=True, check=False)
             lines = done.stdout.decode(errors="replace").splitlines()
             wanted = ("tcpserver: ok", "tcpserver: deny", "starting delivery", "success: did_1+0+0/")
             return lines if all(any(each in line for line in lines) for each in wanted) else []
