@@ -1,7 +1,8 @@
 """Writing a tree: the shipped service directories with one host's names and addresses in them, and qmail's directory.
 
-DIR/service/{smtpd,pop3d,qmail-send[,syslog]} are copies of the templates that ship with svtree, with other values in
-their env/ directories; DIR/qmail is what QMAILHOME names there: control/, queue/, users/, home/, alias/, relay-ctrl/.
+DIR/service/{smtpd,pop3d,qmail-send[,syslog][,smtps,submission,pop3s]} are copies of the templates that ship with
+svtree, with other values in their env/ directories; DIR/qmail is what QMAILHOME names there: control/, queue/, users/,
+home/, alias/, relay-ctrl/.
 Everything is written into a directory beside DIR and renamed at the end, so that DIR is whole or not there.
 """
 
@@ -16,6 +17,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from svtree.cli import today
 from svtree.formats import cdb, rules
 from svtree.mail import accounts
 from svtree.mail.queue.layout import make_queue
@@ -61,6 +63,8 @@ class Plan:
     users: tuple[tuple[str, str], ...]
     syslog: str | None
     """SVTREE_SYSLOG's value; None: the tree gets a receiver of its own."""
+    today: today.Today | None = None
+    """Today's mail beside what qmail had; None: every byte is qmail's."""
 
 
 def templates() -> Path:
@@ -103,11 +107,12 @@ def write(plan: Plan) -> None:
 
 
 def _services(plan: Plan, directory: Path) -> None:
-    names = SERVICES if plan.syslog else (*SERVICES, SYSLOG_SERVICE)
-    for name in names:
+    listening = {"smtpd": plan.smtp, "pop3d": plan.pop3, **(plan.today.addresses if plan.today else {})}
+    logging = (*listening, "qmail-send")
+    for name in logging if plan.syslog else (*logging, SYSLOG_SERVICE):
         shutil.copytree(templates() / name, directory / name)
     home = plan.directory / "qmail"
-    for name, address in (("smtpd", plan.smtp), ("pop3d", plan.pop3)):
+    for name, address in listening.items():
         _environment(
             directory / name / "env",
             {
@@ -120,12 +125,12 @@ def _services(plan: Plan, directory: Path) -> None:
         )
     _environment(directory / "qmail-send" / "env", {"QMAILHOME": str(home)})
     # Compiled here, so that the first connection finds rules and the first start is not at once a restart.
-    source = directory / "smtpd" / "tcp.smtp"
-    compiled = b"".join(cdb.make(rules.records(source.read_bytes())))
-    (directory / "smtpd" / "tcp.smtp.cdb").write_bytes(compiled)
+    for source in directory.glob("*/tcp.smtp"):
+        compiled = b"".join(cdb.make(rules.records(source.read_bytes())))
+        source.with_name("tcp.smtp.cdb").write_bytes(compiled)
     # Relative to the logger's own directory: a socket's path may have 107 bytes only, and DIR may be deep.
     where = plan.syslog or f"unix:../../{SYSLOG_SERVICE}/socket"
-    for name in SERVICES:
+    for name in logging:
         _environment(directory / name / "log" / "env", {"SVTREE_SYSLOG": where})
     control = "../../qmail/control"
     with (directory / "qmail-send" / "watch").open("a") as watch:
@@ -133,8 +138,10 @@ def _services(plan: Plan, directory: Path) -> None:
 
 
 def _environment(directory: Path, values: dict[str, str]) -> None:
+    """Give those values to the variables that the template has."""
     for name, value in values.items():
-        (directory / name).write_text(value + "\n")
+        if (directory / name).exists():
+            (directory / name).write_text(value + "\n")
 
 
 def _mail(plan: Plan, home: Path) -> None:
@@ -149,6 +156,9 @@ def _mail(plan: Plan, home: Path) -> None:
         ("plusdomain", domain.partition(".")[2] or domain),
     ):
         (control / name).write_text(value + "\n")
+    if plan.today is not None:
+        today.write_certificate(control, plan.today.certificate)
+        today.write_controls(control)
     make_queue(os.fsencode(home))
     _aliases(plan, home / "alias")
     grants = home / "relay-ctrl"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from svtree.cli.layout import SERVICES, SYSLOG_SERVICE
+from svtree.cli.layout import SYSLOG_SERVICE
 from svtree.formats import tai64
 from svtree.multicall import search
 
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     from svtree.program import Environ
 
-TAGS = {"smtpd": "smtpd", "pop3d": "pop3d", "qmail-send": "qmail"}
+# The tags of those that have another one than their name.
+TAGS = {"qmail-send": "qmail"}
 SYSTEM_FILES = ("/var/log/mail.log", "/var/log/syslog", "/var/log/maillog", "/var/log/messages")
 PAUSE = 0.1
 
@@ -46,7 +47,8 @@ def verb(environ: Environ, /, *, directory: Path, services: tuple[str, ...], fol
     own = directory / "service" / SYSLOG_SERVICE / "log" / "main"
     if own.parent.is_dir():
         return _own(own, wanted, lines, follow=follow)
-    return _system(wanted or frozenset(TAGS[name].encode() for name in SERVICES), lines, environ, follow=follow)
+    every = frozenset(TAGS.get(name, name).encode() for name in known)
+    return _system(wanted or every, lines, environ, follow=follow)
 
 
 def _own(main: Path, wanted: frozenset[bytes], count: int, *, follow: bool) -> int:

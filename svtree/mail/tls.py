@@ -19,14 +19,16 @@ if TYPE_CHECKING:
 
 # More than a client's longest first flight; what is longer is no handshake.
 LONGEST_HANDSHAKE: Final = 256 << 10
+# What OpenSSL means, which gives most of these no reason but its own source line.
+NO_PAIR: Final = "no certificate with its key in PEM, or the key wants a password"
 
 
 class TlsError(Exception):
     """There can be no TLS: the certificate cannot be used, or the handshake failed; the text says why."""
 
 
-def server_context(path: bytes) -> ssl.SSLContext:
-    """TLS 1.2 and later with the certificates and the key in one file. Raises TlsError."""
+def server_context(path: bytes, key: bytes | None = None) -> ssl.SSLContext:
+    """TLS 1.2 and later with the certificates in a file, and the key in it too, or in `key`. Raises TlsError."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION
@@ -35,9 +37,11 @@ def server_context(path: bytes) -> ssl.SSLContext:
     shown = os.fsdecode(path)
     try:
         # A key that wants a password would otherwise be asked for at a terminal that is not there.
-        context.load_cert_chain(shown, password=b"")
+        context.load_cert_chain(shown, None if key is None else os.fsdecode(key), password=b"")
     except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or str(error)
+        why = NO_PAIR if isinstance(error, ssl.SSLError) else getattr(error, "strerror", None) or str(error)
+        if key is not None:
+            shown += f" with {os.fsdecode(key)}"
         raise TlsError(f"unable to use {shown}: {why}") from error
     return context
 

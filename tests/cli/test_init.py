@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness import ours, run
+from tests.mail import certificates
 
 HOST = "mail.example.com"
 
@@ -99,3 +100,50 @@ def test_a_syslog_given_is_used_and_none_is_brought(folder: Path) -> None:
     tree = init(folder / "t", "--syslog", "udp:127.0.0.1:5514")
     assert (tree / "service/smtpd/log/env/SVTREE_SYSLOG").read_text() == "udp:127.0.0.1:5514\n"
     assert not (tree / "service/syslog").exists()
+
+
+def test_today_is_off_unless_it_is_asked_for(folder: Path) -> None:
+    tree = init(folder / "t")
+    assert sorted(os.listdir(tree / "service")) in (
+        ["pop3d", "qmail-send", "smtpd"],
+        ["pop3d", "qmail-send", "smtpd", "syslog"],
+    )
+    assert not {"esmtp", "pop3", "rcptcheck", "servercert.pem"} & set(os.listdir(tree / "qmail/control"))
+
+
+def test_with_a_certificate_come_its_services_and_what_turns_today_on(folder: Path) -> None:
+    made, trusted = certificates.make(folder, HOST)
+    where = ("--smtps", "127.0.0.1:2465", "--submission", "127.0.0.1:2587", "--pop3s", "127.0.0.1:1995")
+    tree = init(folder / "t", "--tls", str(trusted), str(folder / "key.pem"), *where, "--syslog", "udp:127.0.0.1:5514")
+    for name, port in (("smtps", "2465"), ("submission", "2587"), ("pop3s", "1995")):
+        service = tree / "service" / name
+        for script in ("run", "log/run"):
+            assert os.access(service / script, os.X_OK)
+        assert (service / "watch").is_file()
+        assert (service / "env/PORT").read_text() == f"{port}\n"
+        assert (service / "env/QMAILHOME").read_text() == f"{tree}/qmail\n"
+        assert (service / "log/env/SVTREE_SYSLOG").read_text() == "udp:127.0.0.1:5514\n"
+        assert (service / "tcp.smtp.cdb").exists() is (name != "pop3s")
+    control = tree / "qmail/control"
+    assert (control / "servercert.pem").read_bytes() == made
+    assert (control / "esmtp").read_text().split() == ["size", "starttls", "auth", "smtputf8", "enhancedstatuscodes"]
+    assert (control / "pop3").read_text().split() == ["capa", "stls", "apop"]
+    assert (control / "rcptcheck").read_text() == "1\n"
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (("cert.pem", "cert.pem"), "no certificate with its key in PEM, or the key wants a password"),
+        (("cert.pem", "other.pem"), "no certificate with its key in PEM, or the key wants a password"),
+        (("cert.pem", "nothing.pem"), "No such file or directory"),
+    ],
+)
+def test_what_is_no_certificate_with_its_key_is_refused(folder: Path, names: tuple[str, str], said: str) -> None:
+    certificates.make(folder, HOST)
+    (folder / "key.pem").rename(folder / "other.pem")
+    certificates.make(folder, HOST)
+    cert, key = (folder / name for name in names)
+    done = run([ours("svtree"), "init", folder / "t", "--host", HOST, "--tls", cert, key])
+    assert (done.code, done.err) == (100, f"svtree: fatal: unable to use {cert} with {key}: {said}\n".encode())
+    assert not (folder / "t").exists()

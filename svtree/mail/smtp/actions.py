@@ -38,6 +38,8 @@ class Policy:
     # Whether all secrets are known, so that CRAM-MD5 can work, and what it asks with, never the same twice.
     secrets_known: bool = False
     challenge: Callable[[], bytes] = bytes
+    # Whether mail is taken from those who have logged in only.
+    login_required: bool = False
     # Asked with an address that is taken, as far as its host goes: is there such a mailbox? None: nobody is asked.
     exists: Callable[[bytes], bool] | None = None
 

@@ -274,6 +274,8 @@ class Session:
         return extensions.parameters(argument, offered) if offered.words else extensions.Parameters()
 
     def _take_sender(self, argument: bytes) -> str:
+        if self._policy.login_required and not self._authenticated:
+            return "stranger"
         address = self._address(argument)
         if address is None:
             return "too long"

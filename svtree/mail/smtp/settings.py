@@ -1,7 +1,8 @@
 """What a session of qmail-smtpd needs to know beforehand: control files, the environment, and who answers questions.
 
 Follows qmail-smtpd.c. Of its own: control/esmtp (`svtree.mail.smtp.extensions`), control/rcptcheck
-(`svtree.mail.smtp.mailboxes`), control/servercert.pem, $SMTPS, and $UID and $GID (`svtree.mail.smtp.authority`).
+(`svtree.mail.smtp.mailboxes`), control/servercert.pem, $SMTPS, $REQUIRE_AUTH, and $UID and $GID
+(`svtree.mail.smtp.authority`).
 """
 
 from __future__ import annotations
@@ -94,6 +95,7 @@ def read(environ: Environ, checker: Sequence[bytes], warn: Callable[[str], None]
         secure=_is_on(environ, b"SMTPS"),
         secrets_known=extensions.AUTH in offered.words and authority is not None and authority.knows_secrets(),
         challenge=lambda: _challenge(me or greeting),
+        login_required=_is_on(environ, b"REQUIRE_AUTH"),
         exists=authority.exists if authority is not None and controls.number("rcptcheck", 0) != 0 else None,
     )
     return Settings(policy, peer, recipients, max(1, timeout), certificate, authority)

@@ -71,6 +71,7 @@ STEPS: Final[Mapping[str, Mapping[str, tuple[bytes, str]]]] = {
     RESET: {"done": (b"250 flushed", IDLE)},
     FROM: {
         "taken": (b"250 ok", SENDER),
+        "stranger": (b"530 sorry, log in first (#5.7.0)", SAME),
         "too long": (b"555 syntax error (#5.5.4)", SAME),
         "bad parameter": (b"555 syntax error (#5.5.4)", SAME),
         "too big": (b"552 sorry, that message size exceeds my databytes limit (#5.3.4)", SAME),

@@ -311,3 +311,16 @@ def test_whatever_is_in_the_control_file_it_is_words_or_an_error_that_names_them
         assert str(error).startswith("unknown ")  # noqa: PT017 - either outcome is right
     else:
         assert found.words <= extensions.WORDS
+
+
+def test_where_a_login_is_required_nobody_sends_without_one() -> None:
+    talk = Talk(policy(login_required=True, secure=True, relay=b""), ("refused", "accepted"))
+    refused = b"530 5.7.0 sorry, log in first\r\n"
+    assert talk.say(b"EHLO x\r\n")[-1] == b"250 ENHANCEDSTATUSCODES"
+    for _ in range(2):
+        assert talk.say(b"MAIL FROM:<a@b>\r\n") == [refused.rstrip()]
+        assert talk.say(b"RCPT TO:<c@mail.example.com>\r\n") == [b"503 5.5.1 MAIL first"]
+        if not talk.logins:
+            talk.say(b"AUTH PLAIN AGEAYg==\r\n")
+    talk.say(b"AUTH PLAIN AGEAYg==\r\n")
+    assert talk.say(b"MAIL FROM:<a@b>\r\nRCPT TO:<c@elsewhere>\r\n") == [b"250 2.1.0 ok", b"250 2.1.5 ok"]
