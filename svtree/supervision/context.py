@@ -7,6 +7,7 @@ import resource
 from typing import TYPE_CHECKING
 
 from svtree.formats.record import record
+from svtree.supervision.above import Above
 from svtree.system import procfs
 from svtree.system.spawn import spawn
 
@@ -37,6 +38,7 @@ class Context:
     announce: Callable[[bytes, str], None]
     complain: Callable[[bytes], None]
     home: int
+    above: Above
     boot: bytes
     limits: tuple[int, int]
 
@@ -59,6 +61,7 @@ class Context:
 
     def close(self) -> None:
         """Give back what `make` opened."""
+        self.above.close()
         os.close(self.home)
 
 
@@ -70,6 +73,8 @@ def make(
     A service needs a dozen descriptors, so the limit on them is raised as far as it goes; what is started gets the
     limit that we were given.
     """
+    # First: it takes what has been handed down to us by number.
+    above = Above(loop, environ)
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (limits[1], limits[1]))
@@ -78,4 +83,4 @@ def make(
         pass
     home = os.open(b".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     inherited = {name: value for name, value in environ.items() if name not in OURS_ALONE}
-    return Context(loop, inherited, announce, complain, home, procfs.boot_id(), limits)
+    return Context(loop, inherited, announce, complain, home, above, procfs.boot_id(), limits)

@@ -123,7 +123,7 @@ def _finishes(state: State, row: Row) -> Row:
 TABLE: Final[Mapping[State, Row]] = {
     State.NEW: {
         Event.UP: (State.WAITING, (Action.ARM_START,)),
-        Event.DOWN: (State.DOWN, ()),
+        Event.DOWN: (State.DOWN, (Action.GIVE_BACK,)),
         Event.FOUND: (State.UP, ()),
         Event.FOUND_ONCE: (State.ONCE, ()),
         Event.FOUND_DOWN: (State.STOPPING, (Action.ARM_KILL,)),

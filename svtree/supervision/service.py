@@ -326,9 +326,14 @@ class Service:
 
     def _give_back(self) -> None:
         # A service that is down listens to nobody: clients are to be refused, not to wait for a start that is not due.
-        self.voice.store.clear()
+        # When all is taken down it may be due: that is for the supervisor above to know, which then keeps them.
+        if self._hurried:
+            self.voice.store.leave()
+        else:
+            self.voice.store.clear()
 
     def _forget(self) -> None:
+        self._give_back()
         self.runner.forget(self.machine.want)
 
     def _nothing(self) -> None:

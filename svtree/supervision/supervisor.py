@@ -10,8 +10,8 @@
 `exit 1 after 3 seconds`, `keeps failing; next start in 8 seconds`. `complain(line)` is called with what is wrong, in
 the originals' words; by default that goes to standard error. `supervisor.take_down()` does what TERM does.
 
-It is meant to be PID 1 too, and it never ends because of a service. A supervisor above it, systemd say, is told by
-sd_notify(3) when everything has been started, when it is being taken down, and, where it asks, that the loop turns.
+It is meant to be PID 1 too, and it never ends because of a service. A supervisor above it, systemd say, is told how it
+is, and keeps what the services store (svtree.supervision.above).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from svtree.supervision.place import Place, PlaceError
 from svtree.supervision.reaper import Reaper
 from svtree.supervision.service import Service
 from svtree.supervision.tree import Tree
-from svtree.system import descriptors, linux, notify
+from svtree.system import descriptors, linux
 from svtree.system.streams import complain_if_heard
 
 if TYPE_CHECKING:
@@ -83,8 +83,7 @@ class Supervisor:
         """Supervise every service in `directory`, an absolute path, now and as they come."""
         self._tree = Tree(self._context, directory, appeared=self._appeared, left=self._left)
         self._tree.rescan()
-        self._tell(b"READY=1")
-        self._loop.after(RESCAN, self._tick)
+        self._started()
         # watchdog takes longer to import than a service to start: the tree comes up first.
         self._loop.after(0.0, self._begin_watching)
 
@@ -100,8 +99,7 @@ class Supervisor:
         except PlaceError:
             self._single.close()
             raise
-        self._tell(b"READY=1")
-        self._loop.after(RESCAN, self._tick)
+        self._started()
         self._appeared(directory)
         self._loop.after(0.0, self._begin_watching)
 
@@ -129,7 +127,7 @@ class Supervisor:
         if self._leaving:
             return
         self._leaving = True
-        self._tell(b"STOPPING=1")
+        self._context.above.stopping()
         if self._watcher is not None:
             self._watcher.close()
             self._watcher = None
@@ -165,13 +163,24 @@ class Supervisor:
         else:
             self._loop.stop()
 
+    def _started(self) -> None:
+        self._forget_others()
+        self._context.above.ready()
+        self._loop.after(RESCAN, self._tick)
+
+    def _forget_others(self) -> None:
+        """What was handed down to us for services that are not here is for nobody."""
+        if self._tree is not None:
+            self._context.above.forget_others([pair.name for pair in self._tree.pairs.values()])
+        elif self._single is not None:
+            self._context.above.forget_others([self._single.place.name])
+
     def _tick(self) -> None:
         if self._tree is not None:
             self._tree.tick()
         elif self._single is not None:
             self._single.catch_up()
-        if b"WATCHDOG_USEC" in self._environ:
-            self._tell(b"WATCHDOG=1")
+        self._forget_others()
         self._loop.after(RESCAN, self._tick)
 
     def _begin_watching(self) -> None:
@@ -218,19 +227,6 @@ class Supervisor:
             return self._single
         pair = self._tree.find(directory)
         return None if pair is None else pair.service
-
-    def _tell(self, line: bytes) -> None:
-        """Tell the supervisor above us, if there is one; it may come and go, and we do not wait for it."""
-        above = notify.from_environment(self._environ)
-        if above is None:
-            return
-        try:
-            above.tell(line)
-        except OSError:
-            # It does not listen now: the next line finds out again.
-            pass
-        finally:
-            above.close()
 
     def _say(self, line: str) -> None:
         self._complain(line.encode("utf-8", "surrogateescape"))

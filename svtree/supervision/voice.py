@@ -59,7 +59,7 @@ class Voice:
         pid: Callable[[], int],
     ) -> None:
         """`path` is how the service itself reaches its directory; `pid` tells which process runs, 0 if none."""
-        self.store = Store()
+        self.store = Store(context.above.shelf(place.name))
         self._context = context
         self._place = place
         self._path = path
@@ -74,11 +74,12 @@ class Voice:
         self._far = -1
 
     def listen(self) -> None:
-        """Make the notify socket; PlaceError."""
+        """Make the notify socket, and take back what was kept for the service while we were away; PlaceError."""
         try:
             self._socket = NotifySocket(self._context.loop, self._place.base, self._welcome, self._heard)
         except OSError as error:
             raise PlaceError(b"unable to bind " + self._place.name + b"/supervise/notify", error) from error
+        self.store.recover()
 
     def promises(self) -> bool:
         """Whether the service is one that says when it is ready."""
@@ -127,9 +128,9 @@ class Voice:
             self._check = None
 
     def close(self) -> None:
-        """Give back every descriptor, the stored ones too."""
+        """Give back every descriptor; the stored ones stay with the supervisor above."""
         self.quiet()
-        self.store.clear()
+        self.store.leave()
         if self._socket is not None:
             self._socket.close()
             self._socket = None

@@ -46,6 +46,11 @@ class Notifier:
             raise
         self._socket = made
 
+    @property
+    def descriptor(self) -> int:
+        """To wait on until there is room for another datagram; -1 while there is no connection."""
+        return -1 if self._socket is None else self._socket.fileno()
+
     def stale(self) -> bool:
         """Whether to connect (again): there is no connection, or another socket than ours is at the path now."""
         if self._socket is None:

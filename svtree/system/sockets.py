@@ -47,19 +47,23 @@ class Inherited:
     name: bytes
 
 
-def inherited(environ: Environ) -> list[Inherited]:
-    """The sockets handed over in this environment, now close-on-exec and ours to use or close."""
+def inherited(environ: Environ, *, of_any_kind: bool = False) -> list[Inherited]:
+    """The sockets handed over in this environment, now close-on-exec and ours to use or close.
+
+    `of_any_kind`: not sockets alone. Nobody looks at them then, so $LISTEN_PID has to say that they are ours.
+    """
     for_whom = environ.get(b"LISTEN_PID")
     count = environ.get(b"LISTEN_FDS", b"")
-    if not count.isdigit() or (for_whom is not None and for_whom != b"%d" % os.getpid()):
+    if not count.isdigit() or (of_any_kind if for_whom is None else for_whom != b"%d" % os.getpid()):
         return []
     names = environ.get(b"LISTEN_FDNAMES", b"").split(b":")
     found = []
     for at in range(min(int(count[:9]), MOST)):
         descriptor = FIRST + at
         try:
-            # A program on the way may have closed it, and something else may stand there, meant for the handlers.
-            if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+            # A program on the way may have closed it, and something else may stand there, meant for the handlers, or
+            # opened by us: then it is close-on-exec, which nothing is that has come through an exec.
+            if not (of_any_kind or stat.S_ISSOCK(os.fstat(descriptor).st_mode)) or not os.get_inheritable(descriptor):
                 continue
             os.set_inheritable(descriptor, False)
         except OSError:

@@ -42,6 +42,27 @@ def test_only_sockets_that_are_meant_for_us_are_taken(told: dict[str, str], foun
     assert (done.out.decode().strip(), done.err) == (found, b"")
 
 
+@pytest.mark.parametrize(
+    ("told", "found"),
+    [
+        ({"LISTEN_FDS": "2", "LISTEN_PID": "ME", "LISTEN_FDNAMES": "a:b"}, "[(3, b'a'), (4, b'b')] False False"),
+        ({"LISTEN_FDS": "2", "LISTEN_FDNAMES": "a:b"}, "[] True True"),
+        ({"LISTEN_FDS": "2", "LISTEN_PID": "1"}, "[] True True"),
+    ],
+)
+def test_whatever_it_is_is_taken_by_who_asks_for_it_if_it_is_surely_meant_for_us(
+    told: dict[str, str], found: str
+) -> None:
+    done = run([sys.executable, "-c", SCRIPT.replace("(told)", "(told, of_any_kind=True)")], env=told)
+    assert (done.out.decode().strip(), done.err) == (found, b"")
+
+
+def test_what_we_have_opened_ourselves_is_not_taken() -> None:
+    script = SCRIPT.replace("told =", "os.set_inheritable(3, False); os.set_inheritable(4, False)\ntold =")
+    told = {"LISTEN_FDS": "2", "LISTEN_PID": "ME"}
+    assert run([sys.executable, "-c", script], env=told).out == b"[] False False\n"
+
+
 def test_a_listener_is_adopted_if_it_is_bound_as_asked() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
