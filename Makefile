@@ -1,18 +1,20 @@
 # svtree: two commands to start with: `make run` and `make test`.
 SHELL := /bin/sh
 PYTHON ?= python3
+PYTHONS ?= python3.11 python3.12 python3.13
 VENV ?= .venv
 BIN := $(VENV)/bin
 JOBS ?= 4
 # A fresh process each: what a Makefile exports must not reach the programs under test.
 unexport MAKEFLAGS MAKELEVEL MFLAGS
 
-.PHONY: help run test test-deb deb test-ci lint format bench docs clean tools
+.PHONY: help run test test-pythons test-deb deb test-ci lint format bench docs clean tools
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make run    bring up a demonstration tree in demo/ and show it (ONCE=1: end after the demonstration)'
 	@echo 'make test   lint, unit, property and whole-tree tests'
+	@echo 'make test-pythons  the same with each of $(PYTHONS) that is here (a part of it is in make test)'
 	@echo 'make lint   ruff, mypy --strict, import contracts'
 	@echo 'make bench  benchmarks beside the originals, as ratios'
 	@echo 'make deb    Debian packages of HEAD into build/deb/packages'
@@ -42,6 +44,12 @@ test: $(BIN)/.made tools lint
 # name has been printed. $(1): the marker expression.
 again = { test $$? -eq 1 && echo 'svtree: what failed runs once more, alone' && \
   $(BIN)/python -m pytest -p no:xdist -m '$(1)' -x -v --last-failed --last-failed-no-failures none $(PYTEST_FLAGS); }
+
+# Each in an environment of its own: .venv-python3.12.
+test-pythons:
+	@for each in $(PYTHONS); do \
+	  "$$each" -c '' 2>/dev/null || { echo "svtree: $$each is not here: skipped"; continue; }; \
+	  $(MAKE) --no-print-directory test PYTHON="$$each" VENV=".venv-$${each##*/}" || exit 1; done
 
 deb:
 	@umask 022; rm -rf build/deb/packages && sh packaging/build-deb.sh build/deb/packages

@@ -35,8 +35,9 @@ class Result:
 
 
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """A small environment with our programs first on PATH."""
-    return {"PATH": PATH, "HOME": os.environ.get("HOME", "/"), "LC_ALL": "C.UTF-8", **(more or {})}
+    """A small environment with our programs first on PATH; what Python is to do with warnings is as for the tests."""
+    warnings = {name: os.environ[name] for name in ("PYTHONWARNINGS",) if name in os.environ}
+    return {"PATH": PATH, "HOME": os.environ.get("HOME", "/"), "LC_ALL": "C.UTF-8", **warnings, **(more or {})}
 
 
 def run(

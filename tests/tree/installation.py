@@ -55,9 +55,13 @@ def place(run: str) -> Path:
 
 
 def remove(run: str) -> None:
-    """Take away what a test run has installed."""
-    shutil.rmtree(place(run), ignore_errors=True)
-    Path(f"{place(run)}.lock").unlink(missing_ok=True)
+    """Take away what a test run has installed, and what stands beside under the same name."""
+    name = place(run)
+    for path in (name, *name.parent.glob(f"{name.name}.*")):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _open_to_all(python: str) -> bool:
