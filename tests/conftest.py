@@ -10,18 +10,21 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import psutil
 import pytest
-from hypothesis import HealthCheck, settings
 
-from tests.harness import Processes, claims
+from tests.harness import DEADLINE, Processes, claims
 from tests.tree.installation import RUN, remove
 
 PR_SET_CHILD_SUBREAPER = 36
-
-# How long an example takes says how busy the machine is, and nothing about the code.
-settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("busy")
+# However slow the machine is, and the same examples in each run: a run that passes would pass again. To look for
+# others: pytest --hypothesis-profile search.
+hypothesis.settings.register_profile(
+    "search", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
+)
+hypothesis.settings.register_profile("gate", hypothesis.settings.get_profile("search"), derandomize=True, database=None)
+hypothesis.settings.load_profile("gate")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -68,7 +71,7 @@ def nothing_left_behind() -> Iterator[None]:
     """Fail a test that leaves a process or a descriptor; what it left is ended, so that the next one starts clean."""
     before = _descriptors()
     yield
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + DEADLINE
     while True:
         _reap()
         left = psutil.Process().children(recursive=True)
@@ -82,7 +85,7 @@ def nothing_left_behind() -> Iterator[None]:
             process.kill()
         except psutil.Error:
             continue
-    psutil.wait_procs(left, timeout=5)
+    psutil.wait_procs(left, timeout=DEADLINE)
     _reap()
     after = {number: target for number, target in _descriptors().items() if before.get(number) != target}
     for claim in claims:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import resource
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import psutil
 import pytest
 
 BIN = Path(sys.executable).parent
@@ -49,14 +51,44 @@ def run(
     timeout: float = DEADLINE,
 ) -> Result:
     """Run a program to its end. `env` is added to `environment()`."""
-    done = subprocess.run(
-        argv, input=stdin, env=environment(env), cwd=cwd, timeout=timeout, capture_output=True, check=False
-    )
+    with _filled(stdin) as source:
+        done = subprocess.run(
+            argv,
+            stdin=source,
+            input=stdin if source is None else None,
+            env=environment(env),
+            cwd=cwd,
+            timeout=timeout,
+            capture_output=True,
+            check=False,
+        )
     return Result(done.returncode, done.stdout, done.stderr)
 
 
+@contextlib.contextmanager
+def _filled(stdin: bytes) -> Iterator[int | None]:
+    """A pipe with all of it, so that no program finds its input wanting, however late its writer is; None if too long.
+
+    A page always fits into a pipe.
+    """
+    if len(stdin) > resource.getpagesize():
+        yield None
+        return
+    reading, writing = os.pipe()
+    try:
+        os.write(writing, stdin)
+        os.close(writing)
+        yield reading
+    finally:
+        os.close(reading)
+
+
+# What a look at something that is still coming may raise: no such file or process yet, an empty line, too few words.
+NOT_YET = (OSError, AssertionError, LookupError, ValueError, psutil.Error)
+
+
 def until(seen: Callable[[], Value], seconds: float = DEADLINE, what: str = "") -> Value:
-    """Poll until `seen()` is true (an OSError or AssertionError counts as not yet) and return it, or fail."""
+    """Poll until `seen()` is true (what it raises of NOT_YET counts as not yet) and return it, or fail."""
     deadline = time.monotonic() + seconds
     last: object = None
     while True:
@@ -65,7 +97,7 @@ def until(seen: Callable[[], Value], seconds: float = DEADLINE, what: str = "") 
             if value:
                 return value
             last = value
-        except (OSError, AssertionError) as error:
+        except NOT_YET as error:
             last = error
         if time.monotonic() > deadline:
             pytest.fail(f"not seen within {seconds} s: {what or getattr(seen, '__name__', seen)} (last: {last!r})")
@@ -90,16 +122,16 @@ def ours(name: str) -> str:
 claims: list[socket.socket] = []
 
 
-def free_port() -> int:
-    """A TCP port on 127.0.0.1 that is free, and that no other test of this machine is given while this run lasts.
+def free_port(among: Sequence[int] = ()) -> int:
+    """A TCP port that is free, and that no other test of this machine is given while this run lasts.
 
-    It lies below the ports that the kernel gives to clients and to servers that ask for port 0: one of those
-    would be somebody else's as soon as this probe is closed. An abstract Unix socket of its name, kept until the
-    process ends, is the claim that the other workers see.
+    Without `among` it lies below the ports that the kernel gives to clients and to servers that ask for port 0: one
+    of those would be somebody else's as soon as this probe is closed. An abstract Unix socket of its name, kept until
+    the process ends, is the claim that the other workers see.
     """
     first_given = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     below = range(10000, first_given) if first_given > 11000 else range(61000, 65500)
-    for port in random.sample(below, len(below)):
+    for port in random.sample(among or below, len(among or below)):
         claim = socket.socket(socket.AF_UNIX)
         try:
             claim.bind(f"\0svtree-test-port-{port}")
@@ -112,6 +144,11 @@ def free_port() -> int:
         claims.append(claim)
         return port
     pytest.fail("no port is free")
+
+
+def lone_account() -> int:
+    """A uid that has no process, and that no test beside this one is given: it is made of our pid."""
+    return 20_000 + os.getpid() % 40_000
 
 
 class Processes:
@@ -145,7 +182,8 @@ class Processes:
                 process.terminate()
         for process in self._all:
             try:
-                process.wait(5)
+                # As long as it takes: one that is killed leaves what it has started to nobody.
+                process.wait(DEADLINE)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

@@ -91,7 +91,7 @@ class Board:
         except OSError as error:
             self._written[name] = None
             shown = self._place.name + b"/" + name + b".new: " + reason(error).encode()
-            self.warn("write", b"supervise: warning: unable to write " + shown)
+            self.warn(f"write {path!r}", b"supervise: warning: unable to write " + shown)
             return
         self._written[name] = data
-        self.well("write")
+        self.well(f"write {path!r}")

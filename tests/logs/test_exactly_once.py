@@ -17,7 +17,7 @@ import pytest
 
 from svtree.formats import logscript
 from svtree.logs import delivery, directory, intake, logger
-from tests.harness import environment, until
+from tests.harness import DEADLINE, environment, until
 
 Contents = Callable[[Path], bytes]
 # What a kill can come before, and, where it writes, in the middle of.
@@ -192,14 +192,14 @@ def test_a_hundred_kills_under_a_continuous_writer(folder: Path, contents: Conte
         [sys.executable, "-c", KILLER, seed, "120", *words], cwd=folder, stdin=pipe, env=environment()
     )
     try:
-        until(lambda: done(killer.pid), 60)
+        until(lambda: done(killer.pid))
         (folder / "go").unlink()
-        assert writer.wait(20) == 0
+        assert writer.wait(DEADLINE) == 0
         until(lambda: contents(folder / "main").endswith(b"end\n"))
     finally:
         killer.terminate()
         writer.kill()
-        assert killer.wait(20) == 0
+        assert killer.wait(DEADLINE) == 0
         writer.wait()
         os.close(pipe)
     logged = [line[26:] if script[0] == "t" else line for line in contents(folder / "main").splitlines()]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from svtree.formats import tai64
-from tests.harness import Processes, ours, run, until
+from tests.harness import DEADLINE, Processes, ours, run, until
 
 Contents = Callable[[Path], bytes]
 
@@ -98,7 +98,7 @@ def test_term_ends_it_after_the_line_it_is_in(folder: Path, processes: Processes
         until(lambda: (folder / "main" / "current").read_bytes() == b"one\n")
         logger.terminate()
         os.write(pipe, b"o\nthree\n")
-        assert logger.wait(20) == 0
+        assert logger.wait(DEADLINE) == 0
         assert (folder / "main" / "current").read_bytes() == b"one\ntwo\n"
         assert os.read(pipe, 100) == b"three\n"
         assert not (folder / "main" / ".unwritten").exists()
@@ -122,7 +122,7 @@ def test_alrm_turns_the_log_over(folder: Path, processes: Processes) -> None:
     finally:
         os.close(reader)
         os.close(writer)
-    assert logger.wait(20) == 0
+    assert logger.wait(DEADLINE) == 0
 
 
 def test_an_unclean_end_is_marked_and_nothing_of_it_lost(folder: Path, processes: Processes) -> None:
@@ -142,7 +142,7 @@ def test_an_unclean_end_is_marked_and_nothing_of_it_lost(folder: Path, processes
     finally:
         os.close(reader)
         os.close(writer)
-    assert logger.wait(20) == 0
+    assert logger.wait(DEADLINE) == 0
 
 
 def test_what_a_killed_logger_left_is_written_even_if_the_next_input_is_a_file(
@@ -161,7 +161,7 @@ def test_what_a_killed_logger_left_is_written_even_if_the_next_input_is_a_file(
     (folder / "file").write_bytes(b"one\n")
     with (folder / "file").open("rb") as file:
         logger = processes.start([ours("multilog"), "./main"], cwd=folder, stdin=file.fileno())
-        assert logger.wait(20) == 0
+        assert logger.wait(DEADLINE) == 0
     assert (folder / "main" / "current").read_bytes() == b"left\none\n"
     assert not (folder / "main" / ".unwritten").exists()
 

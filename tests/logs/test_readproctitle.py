@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from svtree.system.title import Title
-from tests.harness import Processes, ours, run, until
+from tests.harness import DEADLINE, Processes, ours, run, until
 
 
 def test_ps_shows_what_came_last(processes: Processes) -> None:
@@ -19,7 +19,7 @@ def test_ps_shows_what_came_last(processes: Processes) -> None:
         started.stdin.flush()
     until(lambda: b"warning: two" in run(["ps", "-ww", "-o", "args=", "-p", str(started.pid)]).out)
     started.stdin.close()
-    assert started.wait(20) == 0
+    assert started.wait(DEADLINE) == 0
 
 
 def test_a_word_that_is_not_the_end_of_our_command_line_is_left_alone() -> None:

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import Processes, Result, environment, free_port, ours, run, until
+from tests.harness import DEADLINE, Processes, Result, environment, free_port, ours, run, until
 
 
 def send(path: Path, *messages: bytes) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
-        client.settimeout(20)
+        client.settimeout(DEADLINE)
         client.connect(str(path))
         for message in messages:
             client.send(message)
@@ -53,7 +53,7 @@ def test_each_message_is_one_line(folder: Path, processes: Processes) -> None:
         )
     )
     receiver.terminate()
-    assert receiver.wait(20) == 0
+    assert receiver.wait(DEADLINE) == 0
 
 
 @pytest.mark.parametrize(("words", "mode"), [((), 0o666), (("-m", "600"), 0o600), (("-m0620",), 0o620)])
@@ -172,14 +172,14 @@ def test_a_log_that_is_full_holds_the_senders_back_and_term_ends_it_all_the_same
             pass
     assert 50 < sent < 5000
     receiver.terminate()
-    assert receiver.wait(20) == 0
+    assert receiver.wait(DEADLINE) == 0
     os.close(reader)
 
 
 def test_the_socket_is_given_to_the_supervisor_and_taken_back(folder: Path, processes: Processes) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
         notify.bind(str(folder / "notify"))
-        notify.settimeout(20)
+        notify.settimeout(DEADLINE)
         env = {"NOTIFY_SOCKET": str(folder / "notify")}
         first = start(folder, processes, "unix:socket", env=env)
         data, kept, _, _ = socket.recv_fds(notify, 1000, 5)
@@ -204,5 +204,5 @@ def test_the_socket_is_given_to_the_supervisor_and_taken_back(folder: Path, proc
             assert notify.recv(1000) == b"READY=1"
         finally:
             second.terminate()
-            assert second.wait(20) == 0
+            assert second.wait(DEADLINE) == 0
             os.close(kept[0])

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import Processes, environment, free_port, ours, run, until
+from tests.harness import DEADLINE, Processes, environment, free_port, ours, run, until
 
 Contents = Callable[[Path], bytes]
 
@@ -25,7 +25,7 @@ def bound(path: Path, kind: int = socket.SOCK_DGRAM) -> socket.socket:
     made.bind(str(path))
     if kind == socket.SOCK_STREAM:
         made.listen()
-    made.settimeout(20)
+    made.settimeout(DEADLINE)
     return made
 
 
@@ -72,16 +72,16 @@ def test_on_a_stream_messages_end_in_nul(folder: Path) -> None:
         sending.stdin.write(b"one\ntwo\n")
         sending.stdin.close()
         with log.accept()[0] as client:
-            client.settimeout(20)
+            client.settimeout(DEADLINE)
             data = b"".join(iter(lambda: client.recv(1000), b""))
         assert mask(data) == b"<22>DATE t: STAMP one\0<22>DATE t: STAMP two\0"
-        assert sending.wait(20) == 0
+        assert sending.wait(DEADLINE) == 0
 
 
 def test_udp_carries_rfc_5424() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as log:
         log.bind(("127.0.0.1", 0))
-        log.settimeout(20)
+        log.settimeout(DEADLINE)
         where = f"udp:127.0.0.1:{log.getsockname()[1]}"
         assert run([ours("splogger"), "smtpd", "3"], stdin=b"x\n", env={"SVTREE_SYSLOG": where}).code == 0
         pattern = rb"<30>1 \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z \S+ smtpd - - - \d+\.\d{6} x"
@@ -109,23 +109,23 @@ def test_tcp_counts_octets_and_survives_a_receiver_that_restarts(processes: Proc
     received: list[bytes] = []
     for turn in (b"one", b"two"):
         with socket.create_server(("127.0.0.1", port)) as log:
-            log.settimeout(20)
+            log.settimeout(DEADLINE)
             os.write(logger.stdin.fileno(), turn + b"\n")
             with log.accept()[0] as client:
-                client.settimeout(20)
+                client.settimeout(DEADLINE)
                 data = b""
                 while not data.endswith(turn):
                     data += client.recv(1000)
                 received += frames(data)
     assert received == [b"early", b"one", b"two"]
     with socket.create_server(("127.0.0.1", port)) as log:
-        log.settimeout(20)
+        log.settimeout(DEADLINE)
         logger.stdin.write(b"last\n")
         logger.stdin.close()
         with log.accept()[0] as client:
-            client.settimeout(20)
+            client.settimeout(DEADLINE)
             assert frames(b"".join(iter(lambda: client.recv(1000), b"")))[-1] == b"last"
-    assert logger.wait(20) == 0
+    assert logger.wait(DEADLINE) == 0
 
 
 @pytest.fixture
@@ -147,7 +147,7 @@ def certificate(folder: Path) -> ssl.SSLContext:
 
 def splogger_to(log: socket.socket, processes: Processes, env: dict[str, str]) -> subprocess.Popen[bytes]:
     """splogger with one line to send by TLS to that server."""
-    log.settimeout(20)
+    log.settimeout(DEADLINE)
     where = f"tls:127.0.0.1:{log.getsockname()[1]}"
     logger = processes.start([ours("splogger")], stdin=subprocess.PIPE, env={"SVTREE_SYSLOG": where, **env})
     assert logger.stdin is not None
@@ -175,9 +175,9 @@ def test_tls_believes_whom_it_is_told_to_and_ends_with_a_goodbye(
         logger = splogger_to(log, processes, {"SVTREE_SYSLOG_CA": str(folder / "cert")})
         # An end without close_notify would be an error here.
         with certificate.wrap_socket(log.accept()[0], server_side=True, suppress_ragged_eofs=False) as client:
-            client.settimeout(20)
+            client.settimeout(DEADLINE)
             assert frames(b"".join(iter(partial(client.recv, 1000), b""))) == [b"x"]
-        assert logger.wait(20) == 0
+        assert logger.wait(DEADLINE) == 0
 
 
 def test_a_peer_that_says_no_goodbye_is_not_waited_for(
@@ -187,7 +187,7 @@ def test_a_peer_that_says_no_goodbye_is_not_waited_for(
         logger = splogger_to(log, processes, {"SVTREE_SYSLOG_CA": str(folder / "cert")})
         with certificate.wrap_socket(log.accept()[0], server_side=True) as client:
             assert frames(client.recv(1000)) == [b"x"]
-            assert logger.wait(20) == 0
+            assert logger.wait(DEADLINE) == 0
 
 
 def test_journald_gets_fields() -> None:
@@ -224,7 +224,7 @@ def test_while_syslog_is_away_the_pipe_fills_and_nothing_is_lost(folder: Path, p
             received.append(log.recv(2000).rpartition(b" ")[2])
     os.close(writer)
     assert received == lines
-    assert logger.wait(20) == 0
+    assert logger.wait(DEADLINE) == 0
 
 
 def test_who_gives_up_says_so(folder: Path, processes: Processes) -> None:
@@ -233,7 +233,7 @@ def test_who_gives_up_says_so(folder: Path, processes: Processes) -> None:
     assert logger.stderr is not None
     logger.stdin.write(b"x\n")
     logger.stdin.close()
-    assert logger.wait(30) == 111
+    assert logger.wait(DEADLINE) == 111
     assert logger.stderr.read().endswith(b"splogger: warning: giving up: lines are lost\n")
 
 
@@ -286,16 +286,16 @@ def test_a_hundred_kills_of_a_supervised_splogger_lose_and_double_nothing_before
     until((folder / "socket").exists)
     writer = processes.start([sys.executable, "-c", WRITER], cwd=folder, stdout=pipe)
     killer = processes.start([sys.executable, "-c", KILLER, str(os.getpid()), "100"], cwd=folder, stdin=pipe)
-    until(lambda: b"\0from svtree" in Path(f"/proc/{killer.pid}/cmdline").read_bytes(), 60)
+    until(lambda: b"\0from svtree" in Path(f"/proc/{killer.pid}/cmdline").read_bytes())
     (folder / "go").unlink()
-    assert writer.wait(20) == 0
+    assert writer.wait(DEADLINE) == 0
     until(lambda: (folder / "out").read_bytes().endswith(b" end\n"))
     os.close(pipe)
     lines = [line.rpartition(b" ")[2] for line in (folder / "out").read_bytes().splitlines()]
     assert lines == [b"%d" % number for number in range(len(lines) - 1)] + [b"end"]
     assert len(lines) > 200
     killer.terminate()
-    assert killer.wait(20) == 0
+    assert killer.wait(DEADLINE) == 0
 
 
 def test_what_a_splogger_with_a_spool_could_not_send_the_next_one_sends(folder: Path, processes: Processes) -> None:
@@ -309,7 +309,7 @@ def test_what_a_splogger_with_a_spool_could_not_send_the_next_one_sends(folder: 
     os.write(writer, b"two\nthree")
     os.close(reader)
     os.close(writer)
-    assert first.wait(30) == 111
+    assert first.wait(DEADLINE) == 111
     assert first.stderr.read() == b""
     reader, writer = os.pipe()
     with bound(folder / "log") as log:
@@ -319,5 +319,5 @@ def test_what_a_splogger_with_a_spool_could_not_send_the_next_one_sends(folder: 
         os.close(writer)
         received = [log.recv(2000).partition(b": ")[2].partition(b" ")[2] for _ in range(4)]
     assert received == [b"one", b"two", b"three more", b"four"]
-    assert second.wait(20) == 0
+    assert second.wait(DEADLINE) == 0
     assert list((folder / "spool").iterdir()) == []

@@ -24,8 +24,19 @@ def test_the_same_texts_codes_and_descriptors(arguments: tuple[str, ...]) -> Non
     assert run([ours("fghack"), *arguments]) == run([original("fghack"), *arguments])
 
 
+# Until it is a zombie, or reaped.
+RUNS = "grep -qs '^State:.[RSD]' /proc/$$/status"
+
+
 def test_both_wait_for_a_daemon_that_has_left_its_first_process() -> None:
     for program in (original("fghack"), ours("fghack")):
-        done = run([program, "sh", "-c", "(sleep 0.3; echo daemon ended) & echo first process ends; exit 3"])
+        done = run(
+            [
+                program,
+                "sh",
+                "-c",
+                f"(while {RUNS}; do sleep 0.02; done; echo daemon ended) & echo first process ends; exit 3",
+            ]
+        )
         assert done.code == 3
         assert done.out == b"first process ends\ndaemon ended\n"

@@ -13,15 +13,15 @@ from pathlib import Path
 import pytest
 
 from svtree.formats import status
-from tests.harness import PATH, Processes, original, ours, run, until
+from tests.harness import DEADLINE, PATH, Processes, original, ours, run, until
 from tests.supervision.driver import SLEEPER, alive, until_dead, until_gone, until_supervised
 
 pytestmark = pytest.mark.oracle
 # A line a start, and the number of the last line ever written in a file: nothing but the log may be lost.
 COUNTER = """#!/bin/sh
 number=$(cat number 2>/dev/null || echo 0)
-trap 'exit 0' TERM
-while :; do
+trap 'told=1' TERM
+while test -z "$told"; do
   number=$((number + 1)); echo $number; echo $number >number.new; mv number.new number
   sleep 0.05
 done
@@ -64,10 +64,14 @@ class Site:
         """As an administrator does it: svscan first, so that it starts no supervise anew, then the services."""
         assert self.scanner is not None
         self.scanner.send_signal(signal.SIGTERM)
-        self.scanner.wait(40)
+        self.scanner.wait(DEADLINE)
         if who is original:
-            # It leaves everything running.
-            run([original("svc"), "-dx", *self.directories()])
+            # It leaves everything running, and its multilog ends at once when it is told to, whatever is in the pipe.
+            counter, logger, *others = self.directories()
+            run([original("svc"), "-dx", counter, *others])
+            until_gone(counter)
+            until(lambda: self.logged()[-1] == int((counter / "number").read_text()), what="the last line in the log")
+            run([original("svc"), "-dx", logger])
         for directory in self.directories():
             until_gone(directory)
 
@@ -108,7 +112,7 @@ def test_a_tree_goes_on_under_the_other_side_with_its_logs_states_and_down_files
             ("linked", "up (pid N) N seconds"),
             ("resting", "down N seconds"),
         ):
-            assert site.state(who, name) == site.state(other, name) == words
+            until(partial(_both_say, site, name, words), what=f"{words} of {name}")
             assert run([other("svok"), site.root / name]).code == 0
         # Each side's svc drives the other's services.
         run([other("svc"), "-u", site.root / "resting"])
@@ -117,6 +121,10 @@ def test_a_tree_goes_on_under_the_other_side_with_its_logs_states_and_down_files
         seen = site.logged()[-1]
         assert site.logged() == list(range(1, seen + 1))
     assert (site.root / "resting" / "down").exists()
+
+
+def _both_say(site: Site, name: str, words: str) -> bool:
+    return site.state(original, name) == site.state(ours, name) == words
 
 
 def _beyond(site: Site, number: int) -> bool:

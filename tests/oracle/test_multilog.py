@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import Processes, Result, original, ours, run, until
+from tests.harness import DEADLINE, Processes, Result, original, ours, run, until
 
 pytestmark = pytest.mark.oracle
 STAMP = re.compile(rb"@4[0-9a-f]{23}")
@@ -170,7 +170,7 @@ def test_term_in_mid_line_and_alrm(folder: Path, processes: Processes) -> None:
         until(partial(holds, home / "main" / "current", b"two\n"))
         logger.terminate()
         os.write(logger.stdin.fileno(), b"ee\n")
-        assert logger.wait(20) == 0
+        assert logger.wait(DEADLINE) == 0
         outcomes.append(tree(home))
     assert outcomes[1] == outcomes[0]
 

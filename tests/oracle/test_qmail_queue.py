@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import Processes, environment, ours, until
+from tests.harness import DEADLINE, Processes, environment, ours, until
 from tests.mail.queue.post import HOST, MESSAGE, Post, normalised
 
 QMAIL = Path("/var/qmail/bin")
@@ -46,7 +46,12 @@ def beside(post: Post, *words: str) -> list[str]:
 
 def theirs(post: Post, name: str) -> str:
     done = subprocess.run(
-        beside(post, str(QMAIL / name)), env=environment(), capture_output=True, text=True, check=False, timeout=30
+        beside(post, str(QMAIL / name)),
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=DEADLINE,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -98,7 +103,7 @@ def test_our_qmail_queue_writes_what_theirs_writes(post: Post, folder: Path) -> 
         envelope.write_bytes(b"Fs@h\0Ta@b\0Tc@d\0\0")
         with envelope.open("rb") as from_envelope:
             done = subprocess.run(
-                words, input=MESSAGE, stdout=from_envelope, env=environment(post.env()), check=False, timeout=30
+                words, input=MESSAGE, stdout=from_envelope, env=environment(post.env()), check=False, timeout=DEADLINE
             )
         assert done.returncode == 0
         (mess,) = until(lambda: post.files("mess"))

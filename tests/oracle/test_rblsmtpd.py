@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.harness import Processes, Result, original, ours, run
+from tests.harness import DEADLINE, Processes, Result, original, ours, run
 from tests.tcp.nameserver import Running, Zone, nameserver
 
 pytestmark = pytest.mark.oracle
@@ -54,7 +54,7 @@ def test_a_client_that_stays_is_left_after_the_timeout(processes: Processes) -> 
         for program in (original("rblsmtpd"), ours("rblsmtpd"))
     ]
     for each in started:
-        assert each.wait(20) == 0
+        assert each.wait(DEADLINE) == 0
         assert each.stdout is not None
         assert each.stdout.read() == b"220 rblsmtpd.local\r\n"
 
@@ -130,4 +130,4 @@ def test_a_text_that_is_cut_short_is_fetched_by_tcp(names: Running) -> None:
     names.zone.truncated = True
     done = both("-r", "bad.example", *NEXT, env={"TCPREMOTEIP": LISTED, "DNSCACHEIP": names.ip})
     assert b"451 listed at http://bad.example/???twice\r\n" in done.out
-    assert names.zone.by_tcp == 2
+    assert names.zone.by_tcp >= 2

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import Processes, original, ours, run, until
+from tests.harness import DEADLINE, Processes, original, ours, run, until
 
 pytestmark = pytest.mark.oracle
 DOTS = "." * 20
@@ -41,7 +41,7 @@ def test_the_end_of_the_input_is_shown_in_the_same_place(processes: Processes, d
         started.stdin.flush()
         until_shown(started.pid, b"io\0errors:\0" + shown + b"\0")
         started.stdin.close()
-        assert started.wait(20) == 0
+        assert started.wait(DEADLINE) == 0
 
 
 def test_what_is_no_dot_becomes_one(processes: Processes) -> None:
@@ -50,4 +50,4 @@ def test_what_is_no_dot_becomes_one(processes: Processes) -> None:
         until_shown(started.pid, b"errors:\0........\0")
         assert started.stdin is not None
         started.stdin.close()
-        assert started.wait(20) == 0
+        assert started.wait(DEADLINE) == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -16,14 +17,18 @@ from tests.supervision.driver import SLEEPER
 
 pytestmark = pytest.mark.oracle
 PROGRAMS = ("svc", "svstat", "svok")
+SECONDS = re.compile(rb"\d+(?= seconds)")
 
 
 def both_at_once(program: str, *arguments: str | Path, cwd: Path) -> Result:
-    """As `both`, for what counts seconds: ours is what theirs was just before or just after."""
-    before = run([original(program), *arguments], cwd=cwd)
-    mine = run([ours(program), *arguments], cwd=cwd)
-    assert mine in (before, run([original(program), *arguments], cwd=cwd))
-    return mine
+    """As `both`, for what counts seconds: ours are no fewer than theirs were before, and no more than theirs after."""
+    told = [run([each(program), *arguments], cwd=cwd) for each in (original, ours, original)]
+    before, mine, after = (SECONDS.sub(b"N", each.out) for each in told)
+    assert before == mine == after
+    assert [(each.code, each.err) for each in told] == [(0, b"")] * 3
+    for counts in zip(*([int(number) for number in SECONDS.findall(each.out)] for each in told), strict=True):
+        assert list(counts) == sorted(counts)
+    return told[1]
 
 
 def both(program: str, *arguments: str | Path, cwd: Path) -> Result:

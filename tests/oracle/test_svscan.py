@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from svtree.formats import status
-from tests.harness import Processes, Result, original, ours, run, until
+from tests.harness import DEADLINE, Processes, Result, original, ours, run, until
 from tests.supervision.driver import (
     READER,
     SLEEPER,
@@ -62,7 +62,7 @@ def test_a_directory_that_is_taken_is_taken_for_either(folder: Path, processes: 
         for second in (original("supervise"), ours("supervise")):
             assert run([second, "a"], cwd=folder) == expected
         run([ours("svc"), "-x", folder / "a"])
-        assert holder.wait(20) == 0
+        assert holder.wait(DEADLINE) == 0
 
 
 @pytest.mark.parametrize("who", [original, ours])
@@ -73,15 +73,15 @@ def test_what_a_run_that_cannot_be_started_is_called(tree: Tree, who: object, pr
     (tree.service("c", "no interpreter") / "run").chmod(0o755)
     with tree.said.open("wb") as said:
         path = {"PATH": "/usr/bin:/bin"} if who is original else {}
-        processes.start([who("svscan"), tree.root], stderr=said.fileno(), env=path)
+        scanner = processes.start([who("svscan"), tree.root], stderr=said.fileno(), env=path)
         for name, why in (("a", "access denied"), ("b", "file does not exist"), ("c", "exec format error")):
             tree.hears(f"supervise: fatal: unable to start {name}/run: {why}\n")
+    # First, lest it starts another supervise. The original's leaves its supervises behind; those must have gone.
+    scanner.terminate()
+    scanner.wait(DEADLINE)
     for name in "abc":
         run([original("svc"), "-dx", tree.root / name])
-    if who is original:
-        # It leaves its supervises behind when it ends; those must have gone.
-        for name in "abc":
-            until_gone(tree.root / name)
+        until_gone(tree.root / name)
 
 
 def bytes_of(tree: Tree, name: str) -> bytes:
@@ -141,7 +141,7 @@ def test_runits_sv_drives_ours(tree: Tree) -> None:
     tree.up("a/log")
 
     def sv(command: str) -> bytes:
-        done = run([original("sv"), "-w", "10", command, service])
+        done = run([original("sv"), "-w", "60", command, service], timeout=2 * DEADLINE)
         assert done.err == b""
         return done.out
 
@@ -163,8 +163,10 @@ def test_runits_sv_drives_ours(tree: Tree) -> None:
     until(lambda: tree.status("a").want == status.ONCE)
     assert sv("check").startswith(b"ok: run: ")
     assert sv("down").startswith(b"ok: down: ")
-    assert run([original("sv"), "exit", service]).code == 0
-    until(lambda: not tree.supervised("a"))
+    # Out of the tree, lest it is found and supervised anew.
+    service.rename(tree.root / ".a")
+    assert run([original("sv"), "exit", tree.root / ".a"]).code == 0
+    until(lambda: not tree.supervised(".a"))
 
 
 def test_a_service_removed_and_told_dx_is_gone_for_both(tree: Tree, processes: Processes) -> None:
@@ -180,7 +182,7 @@ def test_a_service_removed_and_told_dx_is_gone_for_both(tree: Tree, processes: P
         until_gone(elsewhere)
         until_dead(pid)
         scanner.send_signal(signal.SIGTERM)
-        scanner.wait(20)
+        scanner.wait(DEADLINE)
 
 
 @pytest.mark.slow
@@ -197,7 +199,7 @@ def test_a_service_told_dx_comes_back_within_five_seconds_for_both(tree: Tree, p
         run([ours("svc"), "-dx", tree.root / f".{service.name}"])
         until_gone(tree.root / f".{service.name}")
         scanner.send_signal(signal.SIGTERM)
-        scanner.wait(20)
+        scanner.wait(DEADLINE)
 
 
 def test_a_line_without_a_newline_and_a_pipe_full_of_lines_reach_the_logger_of_both(
@@ -214,8 +216,9 @@ def test_a_line_without_a_newline_and_a_pipe_full_of_lines_reach_the_logger_of_b
         kept = service / "log" / "kept"
         until_says(kept, expected)
         scanner.send_signal(signal.SIGTERM)
-        scanner.wait(20)
+        scanner.wait(DEADLINE)
         run([ours("svc"), "-dx", service, service / "log"])
+        until_gone(service)
         until_gone(service / "log")
         service.rename(tree.root / f".{service.name}")
 
@@ -229,7 +232,7 @@ def test_the_originals_supervise_takes_over_a_directory_of_ours(tree: Tree, proc
     theirs = processes.start([original("supervise"), service])
     until(lambda: b"up (pid" in run([original("svstat"), service]).out)
     run([original("svc"), "-dx", service])
-    assert theirs.wait(20) == 0
+    assert theirs.wait(DEADLINE) == 0
     tree.scan()
     assert tree.up("a", other_than=pid)
     assert os.stat(service / "supervise" / "status").st_size == status.SIZE

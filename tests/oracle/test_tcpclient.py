@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.harness import Processes, Result, free_port, original, ours, run
+from tests.harness import DEADLINE, Processes, Result, free_port, original, ours, run
 from tests.tcp.answering import Answering, answering, unanswering
 from tests.tcp.identserver import identserver
 from tests.tcp.nameserver import Zone, loopback, nameserver
@@ -147,7 +147,7 @@ def test_addresses_are_tried_in_turn_and_slow_ones_once_more(processes: Processe
         started = [
             processes.start([program, *arguments], env=env) for program in (original("tcpclient"), ours("tcpclient"))
         ]
-        results = [(process.wait(20), process.stderr.read() if process.stderr else b"") for process in started]
+        results = [(process.wait(DEADLINE), process.stderr.read() if process.stderr else b"") for process in started]
     expected = (
         f"tcpclient: unable to connect to {closed} port {port}: connection refused\n"
         f"tcpclient: unable to connect to {slow} port {port}: timed out\n"

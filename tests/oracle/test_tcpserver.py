@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import Processes, Result, free_port, original, ours, run
+from tests.harness import DEADLINE, Processes, Result, free_port, original, ours, run
 from tests.tcp.identserver import identserver
 from tests.tcp.nameserver import Zone, loopback, nameserver
 from tests.tcp.serving import NAMELESS, Serving, compile_rules, everything, greeting, serve
@@ -186,7 +186,7 @@ def test_a_host_name_is_bound_alike(processes: Processes, folder: Path) -> None:
         for program in (original("tcpserver"), ours("tcpserver")):
             for name in ("server.example", "server", "127.0.0.5"):
                 serving = serve(processes, folder, "echo", "here", host=name, program=program, env=env)
-                with socket.create_connection(("127.0.0.5", serving.port), timeout=20) as client:
+                with socket.create_connection(("127.0.0.5", serving.port), timeout=DEADLINE) as client:
                     assert everything(client) == b"here\n"
         alike(["-HRl0", "nobody.example", "0", "true"], env=env)
         alike(["-HRl0", "far.example", "0", "true"], env=env)

@@ -14,7 +14,7 @@ import pytest
 
 from svtree.relay import notices
 from svtree.relay.grants import Grants
-from tests.harness import Processes, Result, free_port, ours, run, until
+from tests.harness import DEADLINE, Processes, Result, free_port, ours, run, until
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def asked(port: int, data: bytes) -> bytes:
 def host() -> Iterator[tuple[socket.socket, int]]:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
         made.bind(("127.0.0.1", 0))
-        made.settimeout(20)
+        made.settimeout(DEADLINE)
         yield made, made.getsockname()[1]
 
 
@@ -104,7 +104,7 @@ def test_a_host_is_told_again_until_it_answers_and_the_program_does_not_wait_for
             again, sender = heard.recvfrom(100)
             assert again == b"192.0.2.7"
             # The program has ended while two tries were made.
-            assert process.wait(20) == 0
+            assert process.wait(DEADLINE) == 0
             heard.sendto(b"\1", sender)
             assert process.stderr is not None
             assert process.stderr.read() == b""

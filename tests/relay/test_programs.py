@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import Processes, Result, free_port, ours, run, until
+from tests.harness import DEADLINE, Processes, Result, free_port, ours, run, until
 
 SHOW = ["sh", "-c", 'echo "${RELAYCLIENT-none} ${USER-nobody} ${DOMAIN-nowhere}"']
 LISTING = """
@@ -157,7 +157,7 @@ def test_courier_allows_only_after_a_login_that_succeeded(spool: Path) -> None:
 
 
 def greeting(port: int) -> bytes:
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+    with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE) as client:
         client.sendall(b"")
         client.shutdown(socket.SHUT_WR)
         return b"".join(iter(lambda: client.recv(1000), b""))

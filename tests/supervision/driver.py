@@ -13,7 +13,7 @@ import psutil
 from svtree.formats.status import Status
 from svtree.supervision import ask, report
 from svtree.supervision.report import Report
-from tests.harness import Processes, Result, ours, run, until
+from tests.harness import DEADLINE, Processes, Result, ours, run, until
 
 SLEEPER = "#!/bin/sh\nexec sleep 1000\n"
 READER = "#!/bin/sh\nexec cat >>kept\n"
@@ -58,7 +58,7 @@ class Tree:
         """Have the supervisor take everything down; its exit code."""
         assert self.scanner is not None
         self.scanner.send_signal(number)
-        return self.scanner.wait(40)
+        return self.scanner.wait(DEADLINE)
 
     def status(self, name: str) -> Status:
         return ask.look(bytes(self.root / name))

@@ -36,7 +36,8 @@ def supervise(request: pytest.FixtureRequest, processes: Processes) -> Callable[
 
 
 def leave(service: Path) -> None:
-    """End what does not listen to TERM."""
+    """End what does not listen to TERM, out of the tree, lest a svscan begins anew with it."""
+    service = service.rename(service.with_name(f".{service.name}"))
     run([ours("svc"), "-dxk", service])
     until_gone(service)
 

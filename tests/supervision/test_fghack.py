@@ -4,7 +4,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.harness import Processes, ours, run, until
+from tests.harness import DEADLINE, Processes, ours, run, until
 
 
 def test_it_goes_on_while_a_daemon_that_closed_the_usual_descriptors_lives(folder: Path, processes: Processes) -> None:
@@ -16,7 +16,7 @@ def test_it_goes_on_while_a_daemon_that_closed_the_usual_descriptors_lives(folde
     until(lambda: daemon.cmdline()[0] == "sleep")
     assert started.poll() is None
     daemon.kill()
-    assert started.wait(20) == 0
+    assert started.wait(DEADLINE) == 0
 
 
 def test_what_is_written_to_its_pipe_does_not_stop_the_daemon() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from svtree.program import UsageError
 from svtree.supervision.programs import setlock
-from tests.harness import Processes, ours, run, until
+from tests.harness import DEADLINE, Processes, ours, run, until
 
 
 @pytest.mark.parametrize("arguments", [(), (b"lock",), (b"-n", b"lock"), (b"-q", b"lock", b"true")])
@@ -22,13 +22,13 @@ def test_who_waits_goes_on_when_the_lock_is_given_back(folder: Path, processes: 
     until(lambda: b"setlock" in Path(f"/proc/{second.pid}/cmdline").read_bytes())
     assert not (folder / "got").exists()
     first.kill()
-    assert second.wait(20) == 0
+    assert second.wait(DEADLINE) == 0
     assert (folder / "got").read_text() == "mine\n"
 
 
 def test_the_lock_lasts_as_long_as_a_child_has_the_descriptor(folder: Path, processes: Processes) -> None:
     held = processes.start([ours("setlock"), "lock", "sh", "-c", "sleep 60 & echo $! > pid"], cwd=folder)
-    assert held.wait(20) == 0
+    assert held.wait(DEADLINE) == 0
     assert run([ours("setlock"), "-n", "lock", "true"], cwd=folder).code == 111
     run(["kill", (folder / "pid").read_text().strip()])
     until(lambda: run([ours("setlock"), "-n", "lock", "true"], cwd=folder).code == 0)

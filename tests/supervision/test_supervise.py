@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.harness import Processes, ours, run, until
+from tests.harness import DEADLINE, Processes, ours, run, until
 from tests.supervision.driver import READER, SLEEPER, Tree, alive, last_word, until_gone, until_says
 
 
@@ -28,7 +28,7 @@ def test_supervise_ends_with_dx(tree: Tree) -> None:
     pid = tree.up("a")
     tree.svc("dx", "a")
     assert tree.scanner is not None
-    assert tree.scanner.wait(20) == 0
+    assert tree.scanner.wait(DEADLINE) == 0
     assert not alive(pid)
     assert (tree.status("a").pid, tree.said.read_text()) == (0, "")
 
@@ -43,7 +43,7 @@ def test_supervise_told_x_ends_when_its_service_does(tree: Tree) -> None:
     assert tree.up("a") == pid
     tree.svc("k", "a")
     assert tree.scanner is not None
-    assert tree.scanner.wait(20) == 0
+    assert tree.scanner.wait(DEADLINE) == 0
 
 
 def test_term_to_supervise_ends_the_service_and_all_that_came_of_it(tree: Tree) -> None:
@@ -104,7 +104,7 @@ def test_as_pid_1_it_reaps_everybody_and_ends_when_told(tree: Tree, processes: P
     # The run script, which became sleep, and the orphan that lives on; the other one has been reaped.
     until(lambda: sorted(map(last_word, inner.children())) == ["1000", "1001"])
     inner.terminate()
-    assert outer.wait(30) == 0
+    assert outer.wait(DEADLINE) == 0
 
 
 @pytest.mark.root
@@ -163,7 +163,7 @@ def test_standard_error_that_nobody_reads_stops_nothing(tree: Tree, processes: P
     tree.svc("t", "good")
     tree.up("good", other_than=pid)
     full.send_signal(signal.SIGTERM)
-    assert full.wait(30) == 0
+    assert full.wait(DEADLINE) == 0
 
 
 # The interpreter may stand where nobody may go, so everything is loaded first; and the patience of a test is short.
@@ -198,7 +198,7 @@ def test_what_kill_does_not_end_is_said_and_not_waited_for(tree: Tree, processes
     until(lambda: psutil.Process(pid).uids().real == 0)
     scanner.terminate()
     try:
-        assert scanner.wait(30) == 0
+        assert scanner.wait(DEADLINE) == 0
         tree.hears("supervise: warning: unable to signal a: permission denied\n")
         tree.hears(f"supervise: warning: unable to end a (pid {pid})\n")
     finally:

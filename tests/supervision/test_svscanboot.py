@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.harness import BIN, Processes, ours, run, until
+from tests.harness import BIN, DEADLINE, Processes, ours, run, until
 
 ORIGINAL_PATH = "/command:/usr/local/bin:/usr/local/sbin:/bin:/sbin:/usr/bin:/usr/sbin:/usr/X11R6/bin"
 
@@ -51,8 +51,8 @@ def test_what_svscan_complains_of_is_seen_in_ps(folder: Path, processes: Process
     started = processes.start([ours("svscanboot"), folder])
     shown = title(started)
     until(lambda: "broken/run" in words(shown)[-1])
-    assert shown.cmdline()[2:4] == ["service", "errors:"]
-    assert len(shown.cmdline()[-1]) == 400
+    until(lambda: words(shown)[2:4] == ["service", "errors:"])
+    until(lambda: len(words(shown)[-1]) == 400)
 
 
 def test_a_signal_takes_everything_down_and_the_title_with_it(folder: Path, processes: Processes) -> None:
@@ -61,7 +61,7 @@ def test_a_signal_takes_everything_down_and_the_title_with_it(folder: Path, proc
     until(lambda: run([ours("svstat"), folder / "one"]).out.startswith(f"{folder}/one: up".encode()))
     shown = title(started)
     started.send_signal(signal.SIGTERM)
-    assert started.wait(20) == 0
+    assert started.wait(DEADLINE) == 0
     until(lambda: not shown.is_running() or shown.status() == psutil.STATUS_ZOMBIE)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import Processes, Result, original, ours, run, until
+from tests.harness import DEADLINE, Processes, Result, original, ours, run, until
 from tests.supervision.driver import Tree, alive, until_supervised
 
 DEAF = "#!/bin/sh\ntrap '' TERM\n: >begun\nwhile :; do sleep 0.1; done\n"
@@ -59,7 +59,7 @@ def test_ready_is_what_the_service_says_of_this_very_run(tree: Tree, processes: 
         with pytest.raises(subprocess.TimeoutExpired):
             waiting.wait(0.5)
         (service / "go").touch()
-        assert waiting.wait(20) == 0
+        assert waiting.wait(DEADLINE) == 0
         assert tree.report("a").ready
 
 
@@ -69,7 +69,7 @@ def test_gone_is_the_end_of_supervision(tree: Tree, processes: Processes) -> Non
     pid = tree.up("a")
     assert svc("-dxWgone", service) == Result(0, b"", b"")
     assert not alive(pid)
-    assert supervisor.wait(20) == 0
+    assert supervisor.wait(DEADLINE) == 0
     assert svc("-Wgone", service) == Result(0, b"", b"")
 
 
@@ -94,7 +94,7 @@ def test_a_supervisor_that_dies_is_not_waited_for(tree: Tree, processes: Process
     # It waits once it has the FIFO open.
     until(lambda: any(each.resolve() == service / "supervise" / "ok" for each in opened(waiting.pid)))
     tree.kill()
-    assert waiting.wait(20) == 111
+    assert waiting.wait(DEADLINE) == 111
     assert waiting.stderr is not None
     assert waiting.stderr.read() == b"svc: warning: unable to wait for %s: supervise not running\n" % bytes(service)
     assert svc("-Wup", service).err == b"svc: warning: unable to wait for %s: supervise not running\n" % bytes(service)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from svtree.system.notify import Notifier, from_environment
+from tests.harness import DEADLINE
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def supervisor(path: Path) -> socket.socket:
     """Bind a new datagram socket at a path of any length, in the place of what is there."""
     path.unlink(missing_ok=True)
     made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    made.settimeout(5)
+    made.settimeout(DEADLINE)
     at = os.open(path.parent, os.O_PATH)
     try:
         made.bind(f"/proc/self/fd/{at}/{path.name}")

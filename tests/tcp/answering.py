@@ -10,6 +10,8 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from tests.harness import DEADLINE
+
 
 @dataclass
 class Answering:
@@ -33,7 +35,7 @@ def answering(*says: bytes, ip: str = "127.0.0.1", port: int = 0, until: bytes |
                 if stop in ready:
                     return
                 connection, _ = listener.accept()
-                connection.settimeout(5)
+                connection.settimeout(DEADLINE)
                 with connection, contextlib.suppress(OSError):
                     heard = b""
                     while until is not None and until not in heard:

@@ -9,6 +9,8 @@ import socket
 import threading
 from collections.abc import Iterator
 
+from tests.harness import DEADLINE
+
 
 @contextlib.contextmanager
 def identserver(answer: bytes | None, ip: str = "127.0.0.1", port: int = 0) -> Iterator[tuple[int, list[bytes]]]:
@@ -24,7 +26,7 @@ def identserver(answer: bytes | None, ip: str = "127.0.0.1", port: int = 0) -> I
                     if stop in ready:
                         return
                     connection, _ = listener.accept()
-                    connection.settimeout(5)
+                    connection.settimeout(DEADLINE)
                     with contextlib.suppress(OSError):
                         asked.append(connection.recv(512))
                     if answer is None:

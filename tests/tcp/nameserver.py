@@ -11,6 +11,8 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from tests.harness import DEADLINE
+
 A, PTR, TXT, AAAA = 1, 12, 16, 28
 
 
@@ -78,9 +80,12 @@ def _serve(zone: Zone, udp: socket.socket, tcp: socket.socket, stop: int) -> Non
                 udp.sendto(answer, client)
         if tcp.fileno() in ready:
             connection, _ = tcp.accept()
-            with connection:
-                connection.settimeout(5)
-                query = connection.recv(4096)[2:]
+            # A client may leave.
+            with connection, contextlib.suppress(OSError), connection.makefile("rb") as asking:
+                connection.settimeout(DEADLINE)
+                query = asking.read(int.from_bytes(asking.read(2), "big"))
+                if not query:
+                    continue
                 zone.by_tcp += 1
                 for answer in _answers(zone, query, over_tcp=True):
                     # In two pieces: a length and a message need not come together.

@@ -31,14 +31,14 @@ class Serving:
         """The complete lines on standard error so far."""
         return self._log.read_text("latin-1").splitlines()
 
-    def until_logged(self, pattern: str, count: int = 1) -> list[re.Match[str]]:
+    def until_logged(self, pattern: str, count: int = 1, *, seconds: float = DEADLINE) -> list[re.Match[str]]:
         """Wait until so many lines match; return the matches."""
 
         def seen() -> list[re.Match[str]]:
             found = [match for line in self.log() if (match := re.search(pattern, line))]
             return found if len(found) >= count else []
 
-        return until(seen, what=f"{count} lines like {pattern} in {self._log}")
+        return until(seen, seconds, f"{count} lines like {pattern} in {self._log}")
 
     def client(self, ip: str = "127.0.0.1", *, timeout: float = DEADLINE) -> socket.socket:
         """A connection from this address."""

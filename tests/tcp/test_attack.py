@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.harness import Processes, ours, until
-from tests.tcp.nameserver import Zone, nameserver
+from tests.harness import DEADLINE, Processes, ours, until
+from tests.tcp.nameserver import Zone, loopback, nameserver
 from tests.tcp.serving import NAMELESS, Serving, compile_rules, greeting, serve, smtp_home
 
 # What a process may use at most, of one CPU, while nothing happens but an attack that waits: seconds.
@@ -52,7 +52,7 @@ def test_ten_thousand_connections_of_one_client_are_its_own_problem(processes: P
     options = ("-HRlhere", "-b", "4000", "-c", "50", "--max-per-ip", "20", "--refusal", "421 enough")
     server = serve(processes, folder, "sh", "-c", "echo in; exec cat", options=options)
     with many(server, 10_000):
-        server.until_logged("MAXCONNIP:20$", 9_980)
+        server.until_logged("MAXCONNIP:20$", 9_980, seconds=5 * DEADLINE)
         before = cpu(server)
         with server.client("127.0.0.2") as other:
             assert greeting(other) == b"in\n"
@@ -76,12 +76,12 @@ def test_ten_thousand_sessions_that_say_nothing(processes: Processes, folder: Pa
     server = serve(processes, folder, folder / "held", options=("-HRlhere", "-b", "4000", "-c", "10000"))
     small, few = memory(server), server.descriptors()
     with many(server, 10_000):
-        server.until_logged("^tcpserver: status: 10000/10000$")
+        server.until_logged("^tcpserver: status: 10000/10000$", seconds=5 * DEADLINE)
         before = cpu(server)
         assert server.descriptors() == few
         assert memory(server) < small + (8 << 20)
         assert cpu(server) - before < IDLE
-    server.until_logged(r"^tcpserver: end ", 10_000)
+    server.until_logged(r"^tcpserver: end ", 10_000, seconds=5 * DEADLINE)
     assert server.get(say=b"x") == b""
 
 
@@ -93,7 +93,7 @@ def test_twenty_thousand_connections_leave_nothing_behind(processes: Processes, 
     for _ in range(500):
         server.get("127.0.0.2")
         server.get()
-    until(lambda: not server.children())
+    until(lambda: not server.children() and server.log()[-1].endswith(" status: 0/40"))
     small, few = memory(server), server.descriptors()
     assert small < 15 << 20
     for _ in range(19_000):
@@ -101,7 +101,7 @@ def test_twenty_thousand_connections_leave_nothing_behind(processes: Processes, 
             client.recv(1)
     for _ in range(500):
         server.get()
-    until(lambda: not server.children())
+    until(lambda: not server.children() and server.log()[-1].endswith(" status: 0/40"))
     assert server.descriptors() == few
     assert memory(server) < small + (1 << 20)
 
@@ -124,12 +124,13 @@ def test_half_open_connections_hold_up_nobody(processes: Processes, folder: Path
 def test_a_silent_name_server_and_a_silent_ident_hold_up_their_own_client_only(
     processes: Processes, folder: Path
 ) -> None:
-    with nameserver(Zone(silent=True), 53) as names, socket.create_server(("127.0.0.3", 113)):
+    slow = loopback()
+    with nameserver(Zone(silent=True), 53) as names, socket.create_server((slow, 113)):
         env = {"DNSCACHEIP": names.ip}
         options = ("-lhere", "-t", "600", "-h", "-c", "40")
         server = serve(processes, folder, "echo", "in", options=options, env=env)
-        with many(server, 30, "127.0.0.3"):
-            server.until_logged(r"^tcpserver: pid \d+ from 127.0.0.3$", 30)
+        with many(server, 30, slow):
+            server.until_logged(rf"^tcpserver: pid \d+ from {slow}$", 30)
             before = cpu(server)
             until(lambda: len(server.children()) == 30)
             quick = serve(processes, folder, "echo", "in", options=NAMELESS)

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.harness import PATH, Processes, environment, free_port, original, ours, run, until
+from tests.harness import DEADLINE, PATH, Processes, environment, free_port, original, ours, run, until
 from tests.tcp.nameserver import Zone, nameserver
 from tests.tcp.serving import NAMELESS, Serving, compile_rules, everything, greeting, serve, smtp_home
 
@@ -32,7 +32,7 @@ needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6
 
 @contextlib.contextmanager
 def six(server: Serving, ip: str = "::1") -> Iterator[socket.socket]:
-    with socket.create_connection((ip, server.port), timeout=20) as client:
+    with socket.create_connection((ip, server.port), timeout=DEADLINE) as client:
         yield client
 
 
@@ -67,12 +67,12 @@ def test_both_kinds_come_in_at_two_colons(processes: Processes, folder: Path, ha
 
 @needs_ipv6
 def test_only_one_kind_comes_in_where_that_is_asked_for(processes: Processes, folder: Path) -> None:
-    only6 = serve(processes, folder, "echo", "in", host="::", options=(*NAMELESS, "-6"))
+    only6 = serve(processes, folder, "echo", "in", host="::", port=free_port(), options=(*NAMELESS, "-6"))
     with pytest.raises(ConnectionRefusedError):
         only6.client()
     with six(only6) as client:
         assert everything(client) == b"in\n"
-    only4 = serve(processes, folder, "echo", "in", host="0")
+    only4 = serve(processes, folder, "echo", "in", host="0", port=free_port())
     with pytest.raises(ConnectionRefusedError), six(only4):
         pass
     assert only4.get() == b"in\n"
@@ -159,7 +159,7 @@ def test_a_socket_that_a_supervisor_has_activated_is_used(processes: Processes, 
         assert process.stdout.readline() == b"%d\n" % port
     # Ours is closed now: whoever answers has the activated one.
     for ip in ("::1",) if host == "::1" else ("::1", "127.0.0.1"):
-        with socket.create_connection((ip, port), timeout=20) as client:
+        with socket.create_connection((ip, port), timeout=DEADLINE) as client:
             assert everything(client) == b"in\n"
 
 
@@ -170,7 +170,7 @@ def test_systemds_activator_starts_it(processes: Processes, folder: Path) -> Non
     processes.start(argv, stderr=subprocess.DEVNULL)
 
     def answer() -> bytes:
-        with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+        with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE) as client:
             return everything(client)
 
     assert until(answer) == b"in\n"
@@ -180,7 +180,7 @@ def test_systemds_activator_starts_it(processes: Processes, folder: Path) -> Non
 def local(path: Path) -> socket.socket:
     """A connection; OSError where nobody listens (yet)."""
     client = socket.socket(socket.AF_UNIX)
-    client.settimeout(20)
+    client.settimeout(DEADLINE)
     try:
         client.connect(str(path))
     except OSError:
@@ -219,9 +219,8 @@ def test_a_client_of_a_unix_socket_is_who_the_kernel_says(processes: Processes, 
         "IPCREMOTEEUID": str(os.geteuid()),
         "IPCREMOTEEGID": str(os.getegid()),
     }
-    log = server.log.read_text()
-    assert f"from uid={os.geteuid()}\n" in log
-    assert f" here:{server.path}:0 :uid={os.geteuid()}::{os.getpid()}\n" in log
+    until(lambda: f"from uid={os.geteuid()}\n" in server.log.read_text())
+    until(lambda: f" here:{server.path}:0 :uid={os.geteuid()}::{os.getpid()}\n" in server.log.read_text())
 
 
 @pytest.mark.parametrize("host", ["{}", "unix:{}"])

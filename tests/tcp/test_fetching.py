@@ -5,7 +5,7 @@ import socket
 import struct
 import threading
 
-from tests.harness import Processes, ours, run
+from tests.harness import DEADLINE, Processes, ours, run
 from tests.tcp.answering import answering
 from tests.tcp.nameserver import loopback
 
@@ -18,7 +18,7 @@ def test_a_person_and_a_server_talk_in_turn(processes: Processes) -> None:
         assert started.stdout is not None
         connection, _ = listener.accept()
         with connection:
-            connection.settimeout(20)
+            connection.settimeout(DEADLINE)
             connection.sendall(b"220 ready\r\n")
             assert os.read(started.stdout.fileno(), 100) == b"220 ready\r\n"
             started.stdin.write(b"HELO x\n")
@@ -29,7 +29,7 @@ def test_a_person_and_a_server_talk_in_turn(processes: Processes) -> None:
             started.stdin.close()
             connection.sendall(b"still here\r\n")
             assert os.read(started.stdout.fileno(), 100) == b"still here\r\n"
-        assert started.wait(20) == 0
+        assert started.wait(DEADLINE) == 0
 
 
 def test_both_may_say_much_at_once_without_waiting_for_each_other(processes: Processes) -> None:

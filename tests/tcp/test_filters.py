@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import Processes, ours, run, until
+from tests.harness import DEADLINE, Processes, ours, run, until
 
 BIG = bytes(range(256)) * 8192
 
@@ -38,7 +38,7 @@ def test_a_program_that_closes_its_input_is_still_heard(name: str, folder: Path,
     started.stdin.close()
     (folder / "on").touch()
     assert started.stdout.read().rstrip() == b"last words"
-    assert started.wait(20) == 0
+    assert started.wait(DEADLINE) == 0
 
 
 @pytest.mark.parametrize("name", ["recordio", "fixcrio"])
@@ -59,12 +59,12 @@ def test_a_socket_as_input_and_output_is_served_both_ways(processes: Processes) 
     with mine:
         started = processes.start([ours("fixcrio"), "cat"], stdin=theirs.fileno(), stdout=theirs.fileno())
         theirs.close()
-        mine.settimeout(20)
+        mine.settimeout(DEADLINE)
         mine.sendall(b"a\n")
         assert mine.recv(100) == b"a\r\n"
         mine.shutdown(socket.SHUT_WR)
         assert mine.recv(100) == b""
-        assert started.wait(20) == 0
+        assert started.wait(DEADLINE) == 0
 
 
 @pytest.mark.parametrize("name", ["addcr", "delcr"])
@@ -77,7 +77,7 @@ def test_a_filter_passes_on_what_has_come_before_more_comes(name: str, processes
     expected = b"a\r\nb" if name == "addcr" else b"a\nb"
     assert os.read(started.stdout.fileno(), 100) == expected
     started.stdin.close()
-    assert started.wait(20) == 0
+    assert started.wait(DEADLINE) == 0
 
 
 @pytest.mark.parametrize("name", ["recordio", "fixcrio"])

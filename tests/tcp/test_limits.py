@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from svtree.tcp.limits import NOBODY, Bounds, Census, Crowd, Place, Rate, Rates, place, rate
-from tests.harness import Processes
+from tests.harness import Processes, until
 from tests.tcp.serving import NAMELESS, Serving, compile_rules, connected, everything, greeting, serve, smtp_home
 
 HOLD = ("sh", "-c", "echo here; exec cat")
@@ -126,7 +126,7 @@ def test_a_client_that_fills_its_share_never_takes_anothers(processes: Processes
             assert server.get() == b"421 too many connections from you\r\n"
         with server.client("127.0.0.2") as other:
             assert greeting(other) == b"here\n"
-    assert refusals(server) == ["MAXCONNIP:2"] * 20
+    until(lambda: refusals(server) == ["MAXCONNIP:2"] * 20)
     server.until_logged(r"status: 0/6", 2)
     with server.client() as again:
         assert greeting(again) == b"here\n"
@@ -139,14 +139,14 @@ def test_a_network_has_a_share_too(processes: Processes, folder: Path) -> None:
         assert server.get("127.0.9.3") == b""
         with server.client("127.0.8.1") as other:
             assert greeting(other) == b"here\n"
-    assert refusals(server) == ["MAXCONNC:2"]
+    until(lambda: refusals(server) == ["MAXCONNC:2"])
 
 
 def test_a_rate_is_kept(processes: Processes, folder: Path) -> None:
     server = serve(processes, folder, "echo", "in", options=(*NAMELESS, "--rate", "3/1000"))
     assert [server.get() for _ in range(5)] == [b"in\n"] * 3 + [b""] * 2
     assert server.get("127.0.0.2") == b"in\n"
-    assert refusals(server) == ["MAXRATE:3/1000"] * 2
+    until(lambda: refusals(server) == ["MAXRATE:3/1000"] * 2)
 
 
 @pytest.mark.parametrize("more", [(), ("--workers", "2"), ("-h", "-t1")])
@@ -166,8 +166,7 @@ def test_a_rule_has_limits_as_the_toasters_patch_has_them(
         with server.client() as other:
             assert greeting(other) == b"220 host.example ESMTP\r\n"
     assert server.get("127.0.0.3") == b""
-    server.until_logged(" MAXLOAD:0$")
-    assert refusals(server) == ["MAXCONNIP:1", "MAXLOAD:0"]
+    until(lambda: refusals(server) == ["MAXCONNIP:1", "MAXLOAD:0"])
 
 
 def test_limits_may_be_set_in_tcpservers_own_environment(processes: Processes, folder: Path) -> None:
@@ -178,10 +177,12 @@ def test_limits_may_be_set_in_tcpservers_own_environment(processes: Processes, f
 
 
 def test_whoever_talks_before_the_greeting_is_refused(processes: Processes, folder: Path) -> None:
-    server = serve(processes, folder, "echo", "hello", options=(*NAMELESS, "--greet-delay", "0.5", "-B", "banner "))
+    rules = compile_rules(folder, '127.0.0.2:allow,GREETDELAY="0.5"\n')
+    options = (*NAMELESS, "-x", rules, "--greet-delay", "600", "-B", "banner ")
+    server = serve(processes, folder, "echo", "hello", options=options)
     assert server.get(say=b"EHLO bot\r\n") == b"554 you spoke before you were greeted\r\n"
     server.until_logged(r"^tcpserver: pregreet \d+ from 127.0.0.1: EHLO\?bot\?\?$")
-    with server.client() as client:
+    with server.client("127.0.0.2") as client:
         assert everything(client) == b"banner hello\n"
     with server.client() as client:
         client.shutdown(socket.SHUT_RDWR)
@@ -189,7 +190,7 @@ def test_whoever_talks_before_the_greeting_is_refused(processes: Processes, fold
 
 
 def test_a_rule_may_spare_a_client_the_wait(processes: Processes, folder: Path) -> None:
-    rules = compile_rules(folder, '127.0.0.2:allow,GREETDELAY="0"\n127.0.0.3:allow,GREETDELAY="0.5"\n')
+    rules = compile_rules(folder, '127.0.0.2:allow,GREETDELAY="0"\n127.0.0.3:allow,GREETDELAY="500"\n')
     options = (*NAMELESS, "-x", rules, "--greet-delay", "600", "-B", "banner ")
     server = serve(processes, folder, "cat", options=options)
     assert server.get("127.0.0.2", b"at once\n") == b"banner at once\n"
@@ -197,11 +198,12 @@ def test_a_rule_may_spare_a_client_the_wait(processes: Processes, folder: Path) 
 
 
 def test_who_waits_has_its_words_heard(processes: Processes, folder: Path) -> None:
-    options = (*NAMELESS, "--workers", "1", "--greet-delay", "0.3")
+    rules = compile_rules(folder, '127.0.0.2:allow,GREETDELAY="600"\n')
+    options = (*NAMELESS, "-x", rules, "--workers", "1", "--greet-delay", "0.3")
     server = serve(processes, folder, "qmail-smtpd", options=options, env=smtp_home(folder))
     for _ in range(2):
         with server.client() as client:
             assert greeting(client) == b"220 host.example ESMTP\r\n"
             client.sendall(b"QUIT\r\n")
             assert everything(client) == b"221 host.example\r\n"
-        assert server.get(say=b"HELO x\r\n")[:3] == b"554"
+        assert server.get("127.0.0.2", b"HELO x\r\n")[:3] == b"554"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.harness import Result, environment, ours, run
+from tests.harness import DEADLINE, Result, environment, ours, run
 from tests.tcp.nameserver import Zone, nameserver
 
 SHOW = ("sh", "-c", "env | grep -E '^(TCP|PROTO)' | sort")
@@ -31,7 +31,7 @@ def served(server: socket.socket, *argv: str, env: dict[str, str] | None = None)
         stdin=server.fileno(),
         env=environment(env),
         capture_output=True,
-        timeout=60,
+        timeout=DEADLINE,
         check=False,
     )
     return done.returncode, dict(line.split("=", 1) for line in done.stdout.decode().splitlines())

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from svtree.tcp.tls import usable
-from tests.harness import PATH, Processes, original, ours, run, until
+from tests.harness import DEADLINE, PATH, Processes, original, ours, run, until
 from tests.tcp.serving import NAMELESS, Serving, compile_rules, everything, serve, smtp_home
 
 SHOW = ("sh", "-c", "env | grep -E '^(PROTO|SSL|TCP|RELAY)' | sort")
@@ -192,7 +192,7 @@ def test_a_name_that_leads_elsewhere_is_none(name: str | None, good: bool) -> No
 
 
 def test_our_own_handlers_and_limits_and_the_wait_work_over_tls(processes: Processes, folder: Path) -> None:
-    rules = compile_rules(folder, '127.0.0.2:deny\n127.0.0.3:allow,GREETDELAY="0.4"\n')
+    rules = compile_rules(folder, '127.0.0.2:deny\n127.0.0.3:allow,GREETDELAY="600"\n')
     env = smtp_home(folder)
     options = ("-x", str(rules), "-B", "banner\n", "--max-per-ip", "2")
     server = secure(processes, folder, "qmail-smtpd", options=options, env=env)
@@ -254,6 +254,6 @@ def test_sessions_go_on_after_term(processes: Processes, folder: Path) -> None:
         client.sendall(b"before\n")
         assert client.recv(100) == b"before\n"
         os.kill(server.process.pid, signal.SIGTERM)
-        assert server.process.wait(20) == 0
+        assert server.process.wait(DEADLINE) == 0
         client.sendall(b"after\n")
         assert client.recv(100) == b"after\n"

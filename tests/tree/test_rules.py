@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.harness import until
+from tests.harness import DEADLINE, until
 from tests.tree.conftest import Tree
 
 DENY = "127.0.0.9:deny\n:allow\n"
@@ -65,7 +65,7 @@ def test_nobody_is_refused_or_cut_while_rules_change(tree: Tree) -> None:
     def knock() -> None:
         while not stop.is_set():
             try:
-                with socket.create_connection(("127.0.0.1", tree.smtp_port), 10) as connection:
+                with socket.create_connection(("127.0.0.1", tree.smtp_port), DEADLINE) as connection:
                     if connection.recv(4) != b"220 ":
                         failures.append("closed without a greeting")
                     greeted[0] += 1

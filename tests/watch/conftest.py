@@ -16,7 +16,7 @@ import pytest
 
 from svtree.formats import cdb
 from svtree.formats.rules import Decision, decide
-from tests.harness import PATH, Processes, until
+from tests.harness import DEADLINE, PATH, Processes, until
 
 ROOT = Path(__file__).parents[2]
 DRIVER = Path(__file__).with_name("driver.py")
@@ -92,7 +92,7 @@ class Watching:
     def stop(self) -> None:
         """End it, in order."""
         self.process.terminate()
-        assert self.process.wait(10) == 0
+        assert self.process.wait(DEADLINE) == 0
         self._seen = 0
 
     def all_events(self) -> list[Event]:

@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.harness import Result, environment, ours
+from tests.harness import DEADLINE, Result, environment, ours
 
 MESSAGE = b"Subject: testing\n\nThis is a test.\n"
 HOST = "mail.example.com"
@@ -67,7 +67,7 @@ class Home:
                 [program or ours("qmail-local"), *options, *words],
                 stdin=stdin,
                 env=environment({"QMAILQUEUE": str(self.beside / "queue"), "QMAILHOME": str(self.beside)}),
-                timeout=20,
+                timeout=DEADLINE,
                 capture_output=True,
                 check=False,
             )

@@ -16,6 +16,8 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 
+from tests.harness import DEADLINE
+
 # What a name can have in place of records.
 FAILS = "SERVFAIL"
 REFUSES = "REFUSED"
@@ -50,7 +52,7 @@ class NameServer:
 
     def __exit__(self, *_: object) -> None:
         os.close(self._tell)
-        self._thread.join(20)
+        self._thread.join(DEADLINE)
         os.close(self._end)
         self._udp.close()
         self._tcp.close()
@@ -72,7 +74,7 @@ class NameServer:
     def _by_tcp(self) -> None:
         connection, _ = self._tcp.accept()
         with connection, connection.makefile("rb") as data:
-            connection.settimeout(5)
+            connection.settimeout(DEADLINE)
             answer = self._answer(data.read(int.from_bytes(data.read(2), "big")), by_tcp=True)
             if answer is not None:
                 connection.sendall(len(answer).to_bytes(2, "big") + answer)

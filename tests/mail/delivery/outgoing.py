@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.harness import environment, ours
+from tests.harness import DEADLINE, environment, ours
 from tests.mail.delivery.scripted import ScriptedServer
 
 MESSAGE = b"Subject: testing\n\nThis is a test.\n.\n..two\n"
@@ -41,7 +41,7 @@ class Qmail:
                 env=environment({"QMAILHOME": str(self.path), **(env or {})}),
                 capture_output=True,
                 check=False,
-                timeout=30,
+                timeout=DEADLINE,
             )
         assert (done.returncode, done.stderr) == (0, b"")
         return done.stdout

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
+from tests.harness import DEADLINE
+
 # In place of a reply: close the connection, reset it, or say nothing until the client has gone.
 CLOSE = b"<close>"
 RESET = b"<reset>"
@@ -52,7 +54,7 @@ class ScriptedServer:
 
     def __exit__(self, *_: object) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
-        self._thread.join(20)
+        self._thread.join(DEADLINE)
         self._listener.close()
 
     def _serve(self) -> None:
@@ -64,7 +66,7 @@ class ScriptedServer:
             heard = Heard()
             self.heard.append(heard)
             with connection, contextlib.suppress(OSError):
-                connection.settimeout(20)
+                connection.settimeout(DEADLINE)
                 self._talk(connection, heard)
 
     def _talk(self, connection: socket.socket, heard: Heard) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from svtree.mail.delivery import mbox
 from svtree.mail.delivery.failure import DeliveryError
 from svtree.mail.delivery.mbox import FromQuoter
-from tests.harness import Processes, environment, ours, until
+from tests.harness import DEADLINE, Processes, environment, ours, until
 from tests.mail.delivery.home import MESSAGE, Home
 
 HEAD = b"Return-Path: <sender@example.org>\nDelivered-To: joe@mail.example.com\n"
@@ -86,7 +86,7 @@ def test_a_delivery_waits_for_the_lock(home: Home, processes: Processes) -> None
         assert process.poll() is None
         assert home.mbox() == b""
         fcntl.flock(lock, fcntl.LOCK_UN)
-        assert process.wait(20) == 0
+        assert process.wait(DEADLINE) == 0
     assert home.mbox().endswith(MESSAGE + b"\n")
 
 
@@ -112,7 +112,7 @@ def test_deliveries_at_the_same_time_do_not_mix(home: Home) -> None:
                     [ours("qmail-local"), "--", *words], stdin=stdin, stdout=subprocess.DEVNULL, env=environment()
                 )
             )
-    assert [process.wait(20) for process in running] == [0] * 4
+    assert [process.wait(DEADLINE) for process in running] == [0] * 4
     one = len(home.mbox()) // 4
     pieces = {home.mbox()[number * one : (number + 1) * one].split(b"\n", 1)[1] for number in range(4)}
     assert len(pieces) == 1

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from tests.harness import environment, ours, run
+from tests.harness import DEADLINE, environment, ours, run
 from tests.mail.delivery.home import MESSAGE, Home
 
 HEAD = b"Return-Path: <sender@example.org>\nDelivered-To: joe@mail.example.com\n"
@@ -334,7 +334,7 @@ def test_run_inside_another_process_it_does_the_same(home: Home) -> None:
             env=environment(),
             capture_output=True,
             check=False,
-            timeout=20,
+            timeout=DEADLINE,
         )
     assert (done.returncode, done.stdout, done.stderr) == (0, b"did 2+0+1\n", b"")
     assert home.mails() == [HEAD + MESSAGE] * 2

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from svtree.formats import tcpto
-from tests.harness import environment, free_port, ours
+from tests.harness import DEADLINE, environment, free_port, ours
 from tests.mail.delivery.outgoing import Qmail
 from tests.mail.delivery.scripted import CLOSE, RESET, SILENCE, ScriptedServer
 
@@ -187,7 +187,7 @@ def test_a_big_message_is_not_held_in_memory(qmail: Qmail) -> None:
                 env=environment({"QMAILHOME": str(qmail.path)}),
                 capture_output=True,
                 check=False,
-                timeout=60,
+                timeout=DEADLINE,
             )
     assert done.stdout == R + b"K127.0.0.1 accepted message.\nRemote host said: 250 ok\n\0"
 
@@ -255,7 +255,12 @@ def test_a_reader_that_is_gone_is_no_reason_to_fail(qmail: Qmail) -> None:
     os.close(reading)
     try:
         done = subprocess.run(
-            [ours("qmail-remote")], stdout=writing, stderr=subprocess.PIPE, env=environment(), check=False, timeout=20
+            [ours("qmail-remote")],
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            env=environment(),
+            check=False,
+            timeout=DEADLINE,
         )
     finally:
         os.close(writing)

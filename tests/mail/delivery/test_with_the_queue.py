@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from svtree.mail.queue.layout import Owners, make_queue
-from tests.harness import environment, ours, run
+from tests.harness import DEADLINE, environment, ours, run
 
 MESSAGE = b"Subject: testing\n\n.dot\nFrom me\n\ncaf\xe9\0" + b"x" * 2000 + b"\n.\n"
 
@@ -65,14 +65,14 @@ def smtpd(receiver: QueueHome) -> Iterator[int]:
                 stdout=connection.fileno(),
                 env=environment(env),
                 check=False,
-                timeout=20,
+                timeout=DEADLINE,
             )
 
     thread = threading.Thread(target=serve)
     thread.start()
     yield listener.getsockname()[1]
     listener.shutdown(socket.SHUT_RDWR)
-    thread.join(20)
+    thread.join(DEADLINE)
     listener.close()
 
 
@@ -86,7 +86,7 @@ def send(sender: QueueHome, message: bytes, *recipients: str) -> bytes:
             env=environment(sender.env),
             capture_output=True,
             check=False,
-            timeout=20,
+            timeout=DEADLINE,
         )
     assert (done.returncode, done.stderr) == (0, b"")
     return done.stdout
@@ -142,7 +142,7 @@ def test_qmail_local_forwards_into_the_queue_and_says_under_which_pid(folder: Pa
             env=environment(receiver.env),
             capture_output=True,
             check=False,
-            timeout=20,
+            timeout=DEADLINE,
         )
     assert (done.returncode, done.stderr) == (0, b"")
     match = re.fullmatch(rb"did 0\+2\+0\nqp (\d+)\n", done.stdout)

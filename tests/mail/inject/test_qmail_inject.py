@@ -10,7 +10,7 @@ from typing import TypedDict
 
 import pytest
 
-from tests.harness import Result, environment, ours, run
+from tests.harness import DEADLINE, Result, environment, ours, run
 from tests.mail.delivery.home import QUEUE
 
 RECORDED = Path(__file__).parent / "recorded.json"
@@ -182,7 +182,7 @@ def test_standard_input_that_cannot_be_read_is_a_failure_for_now(injector: Injec
             env=environment(),
             capture_output=True,
             check=False,
-            timeout=20,
+            timeout=DEADLINE,
         )
     assert (done.returncode, done.stderr) == (111, b"qmail-inject: fatal: read error\n")
 

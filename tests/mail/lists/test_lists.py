@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from svtree.mail.lists import answers, cookies, failures, members
+from svtree.mail.lists import answers, cookies, failures, fields, members
 from svtree.mail.lists.cookies import Proof
-from tests.harness import Processes, environment, ours, run, until
+from tests.harness import DEADLINE, Processes, environment, ours, run, until
 from tests.mail.queue.post import HOST, Post
 
 NOW = 1_795_000_000
@@ -179,7 +179,7 @@ def told(
         cwd=home,
         env=environment({**post.env(), **more}),
         capture_output=True,
-        timeout=30,
+        timeout=DEADLINE,
         check=False,
     )
     return done.returncode, (done.stdout + done.stderr).decode()
@@ -238,3 +238,58 @@ def test_bad_words(words: list[str], code: int, folder: Path) -> None:
     done = run([ours("svtree-list"), *words], cwd=folder)
     assert done.code == code
     assert done.err.startswith(b"svtree-list: ")
+
+
+def test_what_a_list_says_of_itself() -> None:
+    assert fields.about(b"jiro-friends", b"b.example") == (
+        b"Mailing-List: contact jiro-friends-help@b.example; run by svtree-list\n"
+        b"Precedence: bulk\n"
+        b"List-Id: <jiro-friends.b.example>\n"
+        b"List-Help: <mailto:jiro-friends-help@b.example>\n"
+        b"List-Post: <mailto:jiro-friends@b.example>\n"
+        b"List-Subscribe: <mailto:jiro-friends-subscribe@b.example>\n"
+        b"List-Unsubscribe: <mailto:jiro-friends-unsubscribe@b.example>\n"
+        b"List-Owner: <mailto:jiro-friends-owner@b.example>\n"
+    )
+    assert b"List-Post: <mailto:a%2Fb%2Bc%3Dd@e>\n" in fields.about(b"a/b+c=d", b"e")
+
+
+def test_what_another_list_said_is_left_out_but_for_its_archive() -> None:
+    own = [b"Subject: x\n y\n", b"LIST-ID:\n <z>\n", b"List-Archive: <z>\n", b"Precedence : list\n", b"Received: z\n"]
+    assert fields.kept(own) == b"Subject: x\n y\nList-Archive: <z>\nReceived: z\n"
+
+
+def test_a_post_goes_to_all_members_with_one_sender_for_each(home: tuple[Post, Path]) -> None:
+    post, place = home
+    line = {"SENDER": "c@d", "DTLINE": f"Delivered-To: friends@{HOST}\n"}
+    assert told(post, place, "post", line) == (99, "")
+    assert not post.files("todo")
+    assert run([ours("svtree-list"), "add", "friends", "a@b", "e@f"], cwd=place).code == 0
+    body = b"x" * 300_000 + b"\n"
+    code, said = told(post, place, "post", line, b"Subject: hello\nPrecedence: list\n\n" + body)
+    assert (code, said[:16]) == (99, "svtree-list: qp ")
+    (queued,) = until(lambda: post.files("todo"))
+    envelope = (post.home / "queue" / queued).read_bytes()
+    assert envelope.endswith(f"\0Ffriends-owner-@{HOST}-@[]\0Ta@b\0Te@f\0".encode())
+    (message,) = post.files("mess")
+    text = (post.home / "queue" / message).read_bytes()
+    head, _, rest = text.partition(b"\n\n")
+    assert rest == body
+    about = fields.about(b"friends", HOST.encode())
+    assert head.endswith(f"Delivered-To: friends@{HOST}\n".encode() + about + b"Subject: hello")
+
+
+def test_a_bounce_is_not_sent_to_the_members_and_no_post_without_its_line(home: tuple[Post, Path]) -> None:
+    post, place = home
+    assert run([ours("svtree-list"), "add", "friends", "a@b"], cwd=place).code == 0
+    code, said = told(post, place, "post", {"SENDER": "", "DTLINE": "Delivered-To: x\n"})
+    assert (code, said) == (100, f"svtree-list: fatal: a bounce is nothing for the members of friends@{HOST}\n")
+    assert told(post, place, "post", {"SENDER": "a@b"}) == (100, "svtree-list: fatal: DTLINE not set\n")
+    assert not post.files("todo")
+
+
+def test_help_is_given_once_an_hour(home: tuple[Post, Path]) -> None:
+    post, place = home
+    for _ in range(2):
+        assert told(post, place, "help", {"SENDER": "a@b"}) == (0, "")
+    assert len(post.files("todo")) == 1

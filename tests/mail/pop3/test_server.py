@@ -11,6 +11,7 @@ import pytest
 from svtree.mail import accounts
 from svtree.mail.accounts import Account
 from tests import harness
+from tests.harness import DEADLINE
 from tests.mail.wire import Served, serve
 
 LOGIN = ["qmail-popup", "mail.example.com", "checkpassword", "qmail-pop3d", "Maildir"]
@@ -142,7 +143,7 @@ def test_apop_works_where_the_secret_is_known(home: Path, user: Account) -> None
     Path(os.fsdecode(accounts.path(bytes(home)))).write_bytes(b"jiro:{PLAIN}sesame:\n")
     port, server = _listen(home)
     try:
-        client = poplib.POP3("127.0.0.1", port, timeout=20)
+        client = poplib.POP3("127.0.0.1", port, timeout=DEADLINE)
         assert client.apop("jiro", "sesame") == b"+OK "
         client.quit()
     finally:
@@ -175,7 +176,7 @@ def test_a_large_message_comes_whole_and_a_large_mailbox_is_listed(home: Path, u
         put(user, f"cur/{number}.many.host:2,S", b"x\n")
     port, server = _listen(home)
     try:
-        client = poplib.POP3("127.0.0.1", port, timeout=20)
+        client = poplib.POP3("127.0.0.1", port, timeout=DEADLINE)
         client.user("jiro")
         client.pass_("sesame")
         assert client.stat() == (2001, 14 + 71 * 100_000 + 2 * 2000)

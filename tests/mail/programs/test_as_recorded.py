@@ -12,7 +12,7 @@ from typing import NotRequired, TypedDict
 
 import pytest
 
-from tests.harness import environment, ours
+from tests.harness import DEADLINE, environment, ours
 from tests.mail.delivery.home import MESSAGE, QUEUE
 
 RECORDED = Path(__file__).parent / "recorded.json"
@@ -113,7 +113,7 @@ class Place:
                     **{name.encode(): self.filled(value) for name, value in self.case.get("env", {}).items()},
                 },
                 cwd=self.folder / "work",
-                timeout=20,
+                timeout=DEADLINE,
                 capture_output=True,
                 check=False,
             )

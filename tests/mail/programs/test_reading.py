@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import Processes, Result, environment, ours, run, until
+from tests.harness import DEADLINE, Processes, Result, environment, ours, run, until
 
 SCREEN = b"\x1b[;H\x1b[;J"
 
@@ -37,7 +37,7 @@ def screen(maildir: Path, processes: Processes) -> bytes:
         watching = processes.start([ours("maildirwatch")], env={"MAILDIR": str(maildir)}, stdout=file.fileno())
     shown = until(output.read_bytes)
     watching.send_signal(signal.SIGINT)
-    assert watching.wait(20) == -signal.SIGINT
+    assert watching.wait(DEADLINE) == -signal.SIGINT
     return shown
 
 
@@ -147,7 +147,7 @@ def announce(folder: Path, records: bytes, env: dict[str, str] | None = None) ->
         input=message,
         env=environment(variables),
         capture_output=True,
-        timeout=20,
+        timeout=DEADLINE,
         check=False,
     )
     return Result(done.returncode, done.stdout, done.stderr)

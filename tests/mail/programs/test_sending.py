@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from svtree.mail.queue.layout import make_queue
-from tests.harness import Processes, ours
+from tests.harness import DEADLINE, Processes, ours
 from tests.mail.queue.post import HOST, Post
 
 SHORT = "/usr/bin:/bin"
@@ -36,7 +36,7 @@ class Sender:
             env={"PATH": SHORT, "QMAILHOME": str(self.home), "USER": "joe", **(env or {})},
             cwd="/",
             capture_output=True,
-            timeout=30,
+            timeout=DEADLINE,
             check=False,
         )
 
@@ -99,7 +99,7 @@ def test_bp_lists_the_queue(folder: Path, processes: Processes) -> None:
         [ours("sendmail"), "-bp"],
         env={"PATH": SHORT, "QMAILHOME": str(post.home)},
         capture_output=True,
-        timeout=30,
+        timeout=DEADLINE,
         check=False,
     )
     assert done.returncode == 0
@@ -110,9 +110,9 @@ def test_links_to_it_are_called_for_one_thing(sender: Sender, folder: Path) -> N
     for name in ("mailq", "newaliases"):
         (folder / name).symlink_to(ours("sendmail"))
     env = {"PATH": SHORT, "QMAILHOME": str(sender.home)}
-    listed = subprocess.run([folder / "mailq"], env=env, capture_output=True, timeout=30, check=False)
+    listed = subprocess.run([folder / "mailq"], env=env, capture_output=True, timeout=DEADLINE, check=False)
     assert (listed.returncode, listed.stdout, listed.stderr) == (0, b"", b"")
-    asked = subprocess.run([folder / "newaliases"], env=env, capture_output=True, timeout=30, check=False)
+    asked = subprocess.run([folder / "newaliases"], env=env, capture_output=True, timeout=DEADLINE, check=False)
     assert (asked.returncode, asked.stderr) == (
         100,
         b"sendmail: fatal: please use fastforward/newaliases instead\n",
@@ -206,7 +206,7 @@ def test_mail_readers_send_through_it(sender: Sender, folder: Path, words: tuple
         env={"PATH": SHORT, "QMAILHOME": str(sender.home), "USER": "joe", "HOME": str(folder), "LC_ALL": "C.UTF-8"},
         cwd=folder,
         capture_output=True,
-        timeout=30,
+        timeout=DEADLINE,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import ours, run
+from tests.harness import DEADLINE, ours, run
 from tests.mail.queue.post import HOST, Post
 
 SHOW = 'for each; do printf "%s|" "$each"; done; id -u\n'
@@ -31,7 +31,7 @@ def report(post: Post, local: str, words: Sequence[str] = ()) -> str:
         [*words, ours("qmail-lspawn"), "./Mailbox"], env=post.env(), stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     order = b"\0%s\0s@x\0%s@%s\0" % (name.encode(), local.encode(), HOST.encode())
-    out, err = process.communicate(order, timeout=30)
+    out, err = process.communicate(order, timeout=DEADLINE)
     assert (process.returncode, err) == (0, b"")
     return out[2:-1].decode()
 

@@ -8,13 +8,18 @@ import time
 
 import pytest
 
-from tests.harness import environment, ours
+from tests.harness import DEADLINE, environment, ours
 from tests.mail.queue.post import Post
 
 
 def clean(post: Post, requests: bytes) -> bytes:
     done = subprocess.run(
-        [ours("qmail-clean")], input=requests, env=environment(post.env()), capture_output=True, check=False, timeout=30
+        [ours("qmail-clean")],
+        input=requests,
+        env=environment(post.env()),
+        capture_output=True,
+        check=False,
+        timeout=DEADLINE,
     )
     assert (done.returncode, done.stderr) == (0, b"")
     return done.stdout
@@ -70,4 +75,4 @@ def test_what_has_been_in_pid_for_36_hours_is_removed(post: Post) -> None:
 
 def test_without_a_queue_it_does_not_run(post: Post) -> None:
     env = environment({**post.env(), "QMAILHOME": "/nonexistent"})
-    assert subprocess.run([ours("qmail-clean")], env=env, input=b"", check=False, timeout=30).returncode == 111
+    assert subprocess.run([ours("qmail-clean")], env=env, input=b"", check=False, timeout=DEADLINE).returncode == 111

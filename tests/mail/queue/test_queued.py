@@ -16,7 +16,7 @@ from svtree.formats import netstring
 from svtree.mail.queue import codes, submit
 from svtree.mail.queue.client import ViaSocket
 from svtree.mail.queue.submit import SubmitError
-from tests.harness import environment, ours, until
+from tests.harness import DEADLINE, environment, ours, until
 from tests.mail.queue.post import MESSAGE, Post
 
 NOBODY = 65534
@@ -49,7 +49,7 @@ class Queued:
 
     def connect(self) -> socket.socket:
         made = socket.socket(socket.AF_UNIX)
-        made.settimeout(20)
+        made.settimeout(DEADLINE)
         made.connect(str(self.post.home / "queue" / "socket"))
         return made
 
@@ -63,7 +63,7 @@ def queued(post: Post) -> Iterator[Queued]:
     yield running
     if running.process is not None and running.process.poll() is None:
         running.process.terminate()
-        running.process.wait(35)
+        running.process.wait(DEADLINE)
 
 
 def wire(*pieces: bytes) -> bytes:
@@ -210,7 +210,7 @@ def test_term_lets_a_message_that_is_coming_end(post: Post, queued: Queued) -> N
     client.write(MESSAGE)
     client.address(ENVELOPE)
     assert client.commit() == os.getpid()
-    assert process.wait(20) == 0
+    assert process.wait(DEADLINE) == 0
     assert len(post.files("todo")) == 1
 
 
@@ -234,7 +234,7 @@ def test_a_client_waits_for_a_server_that_is_restarted_if_its_socket_is_kept(pos
 def test_the_socket_is_given_to_the_supervisor_to_keep(post: Post, queued: Queued) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as supervisor:
         supervisor.bind(str(post.folder / "notify"))
-        supervisor.settimeout(20)
+        supervisor.settimeout(DEADLINE)
         queued.start(env={"NOTIFY_SOCKET": str(post.folder / "notify")})
         data, ancillary, _, _ = supervisor.recvmsg(1000, socket.CMSG_SPACE(4))
     assert data.split(b"\n") == [b"FDSTORE=1", b"FDNAME=queue"]
@@ -257,7 +257,7 @@ def test_a_socket_that_a_killed_server_left_is_replaced(post: Post, queued: Queu
 def test_a_second_server_does_not_take_a_living_ones_socket(post: Post, queued: Queued) -> None:
     queued.start()
     second = post.processes.start([ours("qmail-queued")], env=post.env())
-    _, said = second.communicate(timeout=20)
+    _, said = second.communicate(timeout=DEADLINE)
     assert second.returncode == 111
     assert said.startswith(b"qmail-queued: fatal: unable to listen at ")
     assert queued.answers()
@@ -273,7 +273,7 @@ def test_a_server_that_is_ending_makes_way_for_its_successor(post: Post, queued:
     queued.start()
     client.address(ENVELOPE)
     assert client.commit() == os.getpid()
-    assert ending.wait(20) == 0
+    assert ending.wait(DEADLINE) == 0
     another = queued.client()
     another.address(ENVELOPE)
     assert another.commit() == os.getpid()
@@ -289,7 +289,7 @@ def test_without_a_server_a_client_gives_up_in_time(post: Post) -> None:
 @pytest.mark.parametrize("words", [["-c"], ["-c", "x"], ["-s", "0"], ["-q"], ["word"]])
 def test_bad_options_are_a_usage_error(post: Post, words: Sequence[str]) -> None:
     done = subprocess.run(
-        [ours("qmail-queued"), *words], env=environment(post.env()), capture_output=True, check=False, timeout=30
+        [ours("qmail-queued"), *words], env=environment(post.env()), capture_output=True, check=False, timeout=DEADLINE
     )
     assert done.returncode == 100
     assert b"qmail-queued: usage: " in done.stderr
@@ -362,7 +362,7 @@ def test_a_stranger_holds_no_more_connections_than_his(post: Post, queued: Queue
         held = []
         for _ in range(3):
             one = socket.socket(socket.AF_UNIX)
-            one.settimeout(20)
+            one.settimeout(DEADLINE)
             one.connect(path)
             held.append(one)
         return code(answer(held[2]))

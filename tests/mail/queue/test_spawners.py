@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from svtree.mail.delivery.orders import Order, OrderError, check, local_report, remote_report, truncated
-from tests.harness import environment, ours
+from tests.harness import DEADLINE, environment, ours
 from tests.mail.queue.post import HOST, Post
 
 JIRO = f"jiro@{HOST}".encode()
@@ -105,7 +105,7 @@ def message(post: Post) -> bytes:
 
 
 def talk(process: subprocess.Popen[bytes], orders: bytes) -> bytes:
-    out, err = process.communicate(orders, timeout=30)
+    out, err = process.communicate(orders, timeout=DEADLINE)
     assert (process.returncode, err) == (0, b"")
     assert out[:1] == b"\x78"
     return out[1:]
@@ -138,7 +138,7 @@ def test_orders_run_at_once_and_are_reported_as_they_end(post: Post) -> None:
 
 
 def talk_rest(process: subprocess.Popen[bytes]) -> bytes:
-    out, _ = process.communicate(timeout=30)
+    out, _ = process.communicate(timeout=DEADLINE)
     assert process.returncode == 0
     return out
 
@@ -275,7 +275,7 @@ def test_a_background_process_does_not_keep_a_delivery_for_ever(post: Post) -> N
 @pytest.mark.parametrize(("name", "words"), [("qmail-lspawn", []), ("qmail-rspawn", ["x"]), ("qmail-send", ["x"])])
 def test_a_part_that_is_called_wrongly_says_how(post: Post, name: str, words: list[str]) -> None:
     done = subprocess.run(
-        [ours(name), *words], env=environment(post.env()), input=b"", capture_output=True, check=False, timeout=30
+        [ours(name), *words], env=environment(post.env()), input=b"", capture_output=True, check=False, timeout=DEADLINE
     )
     assert done.returncode == 100
     assert done.stderr.startswith(f"{name}: usage: ".encode())

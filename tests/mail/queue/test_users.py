@@ -49,7 +49,7 @@ SCENE = r"""
 import json, os, subprocess, sys
 from pathlib import Path
 import psutil
-from tests.harness import PATH, Processes, until
+from tests.harness import DEADLINE, PATH, Processes, until
 from tests.mail.queue.post import HOST, Post
 
 folder = Path(sys.argv[1])
@@ -68,18 +68,24 @@ def owner(path):
     status = (post.home / "queue" / path).lstat()
     return [status.st_uid, status.st_gid, oct(status.st_mode & 0o777)]
 
+def parts():
+    seen = {}
+    for each in [psutil.Process(process.pid), *psutil.Process(process.pid).children()]:
+        with each.oneshot():
+            word = next((Path(w).name for w in each.cmdline() if "qmail-" in w), Path(each.cmdline()[0]).name)
+            groups = Path(f"/proc/{each.pid}/status").read_text().split("Groups:")[1].split("\n")[0].split()
+            seen[word] = [each.uids().real, each.uids().saved, each.gids().real, [int(g) for g in groups]]
+    return seen
+
 try:
     with post.log_path.open("ab") as log:
         process = processes.start(["qmail-start", "./Mailbox", "tee", "-a", str(folder / "logged")],
                                   env=post.env(), stdout=log.fileno(), stderr=log.fileno())
     logged = folder / "logged"
     until(lambda: "status: local" in post.log_path.read_text())
-    found["parts"] = {}
-    for each in [psutil.Process(process.pid), *psutil.Process(process.pid).children()]:
-        with each.oneshot():
-            word = next((Path(w).name for w in each.cmdline() if "qmail-" in w), Path(each.cmdline()[0]).name)
-            groups = Path(f"/proc/{each.pid}/status").read_text().split("Groups:")[1].split("\n")[0].split()
-            found["parts"][word] = [each.uids().real, each.uids().saved, each.gids().real, [int(g) for g in groups]]
+    # Not all of them may be what they are to be yet.
+    until(lambda: {"qmail-send", "qmail-lspawn", "qmail-rspawn", "qmail-clean", "qmail-queued", "tee"} <= set(parts()))
+    found["parts"] = parts()
     assert post.queue([f"mary@{HOST}"]).code == 0
     post.empty()
     found["who"] = (mary / "who").read_text()
@@ -93,7 +99,7 @@ try:
     found["mailbox"] = (mary / "Mailbox").read_text()
     found["mailbox_owner"] = [(mary / "Mailbox").stat().st_uid, (mary / "Mailbox").stat().st_gid]
     process.terminate()
-    assert process.wait(30) == 0
+    assert process.wait(DEADLINE) == 0
     assert post.queue([f"mary@{HOST}"]).code == 0
     (mess,) = post.files("mess")
     (todo,) = post.files("todo")

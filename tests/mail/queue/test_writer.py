@@ -13,7 +13,7 @@ import pytest
 
 from svtree.mail.queue import codes, submit
 from svtree.mail.queue.submit import SubmitError, explain
-from tests.harness import BIN, environment, ours, until
+from tests.harness import BIN, DEADLINE, environment, ours, until
 from tests.mail.queue.post import HOST, MESSAGE, Post
 
 JIRO = f"jiro@{HOST}"
@@ -92,7 +92,7 @@ def test_a_todo_directory_that_takes_no_names_fails_and_leaves_nothing(post: Pos
 
 def test_qmail_queue_takes_no_arguments(post: Post) -> None:
     done = subprocess.run(
-        [ours("qmail-queue"), "x"], env=environment(post.env()), capture_output=True, check=False, timeout=30
+        [ours("qmail-queue"), "x"], env=environment(post.env()), capture_output=True, check=False, timeout=DEADLINE
     )
     assert done.returncode == 100
     assert done.stderr.startswith(b"qmail-queue: usage: ")
@@ -104,7 +104,7 @@ def test_a_writer_whose_day_is_over_dies_at_once_and_cleans_nothing(post: Post) 
     os.close(out)
     until(lambda: post.files("mess"), what="a message begun")
     process.send_signal(signal.SIGALRM)
-    assert process.wait(20) == 52
+    assert process.wait(DEADLINE) == 52
     os.close(into)
     assert len(post.files("mess")) == 1
     assert not post.files("todo")
@@ -122,7 +122,7 @@ def test_hup_and_int_do_not_stop_a_writer(post: Post) -> None:
     process.stdin.close()
     os.write(into, ENVELOPE)
     os.close(into)
-    assert process.wait(20) == 0
+    assert process.wait(DEADLINE) == 0
     assert post.files("todo")
 
 
@@ -279,7 +279,7 @@ def test_message_envelope_and_names_are_on_disk_before_todo_and_todo_before_succ
     os.close(into)
     process = post.processes.start([post.folder / "bin" / "traced"], env=post.env(), stdin=subprocess.PIPE, stdout=read)
     os.close(read)
-    process.communicate(MESSAGE, timeout=30)
+    process.communicate(MESSAGE, timeout=DEADLINE)
     assert process.returncode == 0
     assert _story(trace) == [
         "create pid",

@@ -14,7 +14,7 @@ import pytest
 
 from svtree.formats.netstring import Decoder, encode
 from svtree.mail.quick import client
-from tests.harness import Processes, environment, free_port, ours, until
+from tests.harness import DEADLINE, Processes, environment, free_port, ours, until
 from tests.mail.queue.post import HOST, MESSAGE, Post
 
 
@@ -56,7 +56,7 @@ def hand_in(home: Path, message: bytes, envelope: bytes, program: str = "qmail-q
             stdout=out,
             stderr=subprocess.PIPE,
             env=environment({"QMAILHOME": str(home)}),
-            timeout=60,
+            timeout=DEADLINE,
             check=False,
         )
     finally:
@@ -134,7 +134,7 @@ def answering(answer: bytes) -> Iterator[int]:
         def serve() -> None:
             connection, _ = listener.accept()
             with connection:
-                connection.settimeout(20)
+                connection.settimeout(DEADLINE)
                 heard = b""
                 while len(heard) < len(wanted) and (data := connection.recv(65536)):
                     heard += data
@@ -176,7 +176,7 @@ def test_a_server_is_an_address_and_perhaps_a_port(line: bytes, address: tuple[s
 
 def qmtp(port: int, *messages: tuple[bytes, bytes, list[bytes]]) -> bytes:
     """Send messages by QMTP, all at once; the replies."""
-    with socket.create_connection(("127.0.0.1", port), 20) as connection:
+    with socket.create_connection(("127.0.0.1", port), DEADLINE) as connection:
         for message, sender, recipients in messages:
             connection.sendall(encode(message) + encode(sender) + encode(b"".join(map(encode, recipients))))
         connection.shutdown(socket.SHUT_WR)

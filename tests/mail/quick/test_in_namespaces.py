@@ -18,7 +18,7 @@ pytestmark = pytest.mark.root
 # Sends what it reads, and says what comes back.
 CLIENT = """
 import socket, sys
-with socket.create_connection((sys.argv[1], int(sys.argv[2])), 20) as connection:
+with socket.create_connection((sys.argv[1], int(sys.argv[2])), 60) as connection:
     connection.sendall(sys.stdin.buffer.read())
     connection.shutdown(socket.SHUT_WR)
     while data := connection.recv(65536):
