@@ -9,7 +9,6 @@ Everything is written into a directory beside DIR and renamed at the end, so tha
 from __future__ import annotations
 
 import os
-import pwd
 import re
 import shutil
 import socket
@@ -174,22 +173,13 @@ def _mail(plan: Plan, home: Path) -> None:
 
 def _aliases(plan: Plan, alias: Path) -> None:
     alias.mkdir()
-    # Whoever delivers there: never root.
-    accounts.make_maildir(os.fsencode(alias / "Maildir"), accounts.keeper(os.fsencode(alias.parent)))
     # Postmaster's mail goes to the first user, so that somebody reads it; without users, to alias/Maildir.
     line = f"&{plan.users[0][0]}@{plan.host}" if plan.users else "./Maildir/"
     for name in ALIASES:
         (alias / f".qmail-{name}").write_text(line + "\n")
-    _give_to_alias(alias)
-
-
-def _give_to_alias(directory: Path) -> None:
-    """Root's tree delivers to aliases as the account alias, where there is one."""
-    if os.geteuid() != 0:
-        return
-    try:
-        account = pwd.getpwnam("alias")
-    except KeyError:
-        return
-    for path in (directory, *directory.rglob("*")):
-        os.chown(path, account.pw_uid, account.pw_gid)
+    accounts.make_maildir(os.fsencode(alias / "Maildir"))
+    # Whoever delivers there, and keeps lists there: never root.
+    owner = accounts.keeper(os.fsencode(alias.parent))
+    if owner is not None:
+        for path in (alias, *alias.rglob("*")):
+            os.chown(path, *owner)

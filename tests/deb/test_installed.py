@@ -129,20 +129,20 @@ def test_todays_mail_is_one_command_away_and_changed_configuration_stays(install
     def put(name: str) -> None:
         certificates.make(tmp_path, name)
         for file in ("key.pem", "cert.pem"):
-            installed.say(f"cat >/root/{file} <<'EOF'\n{(tmp_path / file).read_text()}EOF")
+            installed.say(f"cat >/tmp/{file} <<'EOF'\n{(tmp_path / file).read_text()}EOF")
 
     put("mail.example.com")
     installed.say("service svtree start")
     until(installed.fine, what="all as wanted")
-    installed.say("/usr/libexec/svtree/setup --tls /root/cert.pem /root/key.pem")
+    installed.say("/usr/libexec/svtree/setup --tls /tmp/cert.pem /tmp/key.pem")
     until(lambda: "pop3s" in installed.say("svtree status /var/lib/svtree") and installed.fine(), what="nine services")
     assert installed.say("stat -c '%U %a' /etc/svtree/control/servercert.pem") == "qmaild 400\n"
     assert installed.say("readlink /var/lib/svtree/service/smtps/run") == "/etc/svtree/service/smtps/run\n"
     assert installed.say("cat /etc/svtree/service/smtps/env/QMAILHOME") == "/var/lib/svtree/qmail\n"
     installed.say("rm /etc/svtree/control/rcptcheck; rm -r /var/lib/svtree/service/pop3s")
     put("new.example.com")
-    installed.say("/usr/libexec/svtree/setup --tls /root/cert.pem /root/key.pem")
-    assert installed.say("cat /etc/svtree/control/servercert.pem") == installed.say("cat /root/key.pem /root/cert.pem")
+    installed.say("/usr/libexec/svtree/setup --tls /tmp/cert.pem /tmp/key.pem")
+    assert installed.say("cat /etc/svtree/control/servercert.pem") == installed.say("cat /tmp/key.pem /tmp/cert.pem")
     assert installed.run("ls /etc/svtree/control/rcptcheck /var/lib/svtree/service/pop3s").code != 0
     service(installed, "stop")
 

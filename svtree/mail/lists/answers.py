@@ -39,6 +39,19 @@ GOODBYE = b"""Your address
 
 is no longer on the mailing list %s.
 """
+HELP = b"""This is the mailing list
+
+    %s
+
+Write to it, and all its members get what you write. What you write to these
+addresses does not matter:
+
+    %s    to get on the list
+    %s    to get off it
+
+From that which you want to be on or off, that is. You are asked for a
+confirmation. Its owner is %s.
+"""
 PROBE = b"""Messages from the mailing list %s
 to your address
 
@@ -73,14 +86,14 @@ def is_automatic(sender: bytes, fields: Iterable[bytes]) -> bool:
 
 
 def message(back: bytes, address: bytes, subject: bytes, text: bytes, stamp: Stamp) -> bytes:
-    """A message from `back`, where answers are to go, to `address`."""
+    """A message from `back`, where answers are to go, to `address`; before it belongs what the list says of itself."""
     host = back.rpartition(b"@")[2]
     return b"".join(
         (
             b"Date: ",
             dates.header(stamp.now),
             b"\nMessage-ID: <%d.%d.list@%s>\nFrom: <%s>\nTo: <%s>\n" % (stamp.now, stamp.pid, host, back, address),
-            b"Subject: %s\nAuto-Submitted: auto-replied\nPrecedence: bulk\n\n" % subject,
+            b"Subject: %s\nAuto-Submitted: auto-replied\n\n" % subject,
             text,
         )
     )

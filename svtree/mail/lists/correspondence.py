@@ -1,20 +1,66 @@
-"""What a list does with the mail that comes to its addresses: asks, believes an answer, finds out who is gone."""
+"""What a list does with the mail that comes to its addresses: sends it on, asks, believes answers, sees who is gone."""
 
 from __future__ import annotations
 
 import os
+from itertools import chain
 
-from svtree.mail.lists import answers, cookies, members
+from svtree.formats.headers import HeaderSplitter, HeaderTooLongError
+from svtree.mail.delivery.message import UnreadableError, blocks
+from svtree.mail.delivery.redirection import needed
+from svtree.mail.lists import answers, cookies, fields, members
 from svtree.mail.lists.cookies import Proof
 from svtree.program import PERMANENT, Fatal
 from svtree.system.streams import write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from svtree.mail.lists.members import List
     from svtree.program import Environ
 
+# qmail-local's word for: done, and leave out the lines that follow.
+ENOUGH = 99
 WORDS = {cookies.SUBSCRIBE: b"put on", cookies.UNSUBSCRIBE: b"taken off"}
+
+
+def post(chosen: List, sender: bytes, environ: Environ) -> int:
+    """Send the message on descriptor 0 to all members; the exit code. Raises Fatal."""
+    if sender in answers.NOBODY:
+        raise Fatal(b"a bounce is nothing for the members of " + chosen.address(), PERMANENT)
+    everybody = members.members(chosen)
+    if everybody:
+        own, rest = header()
+        head = needed(environ, b"DTLINE") + fields.about(chosen.local, chosen.host) + fields.kept(own) + rest
+        try:
+            number = _submit(environ, members.sender(chosen), everybody, chain((head,), blocks(0)))
+        except UnreadableError as error:
+            raise Fatal(f"unable to read message: {error}") from error
+        write_all(1, b"svtree-list: qp %d\n" % number)
+    return ENOUGH
+
+
+def header() -> tuple[list[bytes], bytes]:
+    """The fields of the message on descriptor 0, and what has been read beyond them. Raises Fatal."""
+    splitter = HeaderSplitter()
+    found: list[bytes] = []
+    try:
+        for block in blocks(0):
+            found += splitter.feed(block)
+            if splitter.done:
+                return found, splitter.body
+    except (HeaderTooLongError, UnreadableError) as error:
+        raise Fatal("unable to read message") from error
+    return found + splitter.end(), splitter.body
+
+
+def explain(chosen: List, address: bytes, environ: Environ, now: int) -> None:
+    """Say how one gets on the list and off it, unless that was said lately."""
+    if not members.may_ask(chosen, b"help", address, now):
+        return
+    addresses = (chosen.address(), *(chosen.address(each) for each in (b"subscribe", b"unsubscribe", b"owner")))
+    _answer(chosen, address, b"how to use this list", answers.HELP % addresses, (environ, now))
 
 
 def ask(chosen: List, proof: Proof, environ: Environ, now: int) -> None:
@@ -24,7 +70,7 @@ def ask(chosen: List, proof: Proof, environ: Environ, now: int) -> None:
         return
     back = chosen.address(b"confirm", cookies.make(chosen.secret, proof, now))
     text = answers.QUESTION % (proof.address, WORDS[proof.purpose], chosen.address())
-    _send(environ, b"", proof.address, answers.message(back, proof.address, b"please confirm", text, _stamp(now)))
+    _send(chosen, answers.message(back, proof.address, b"please confirm", text, _stamp(now)), proof.address, environ)
 
 
 def confirm(chosen: List, proof: Proof | None, environ: Environ, now: int) -> None:
@@ -39,8 +85,7 @@ def confirm(chosen: List, proof: Proof | None, environ: Environ, now: int) -> No
         done = members.remove(chosen, proof.address)
         subject, text = b"you are off the list", answers.GOODBYE % (proof.address, chosen.address())
     if done:
-        back = chosen.address(b"owner")
-        _send(environ, b"", proof.address, answers.message(back, proof.address, subject, text, _stamp(now)))
+        _answer(chosen, proof.address, subject, text, (environ, now))
 
 
 def bounced(chosen: List, address: bytes, environ: Environ, when: tuple[int, int]) -> None:
@@ -53,19 +98,34 @@ def bounced(chosen: List, address: bytes, environ: Environ, when: tuple[int, int
         return
     probe = chosen.address(b"probe", cookies.make(chosen.secret, Proof(cookies.PROBE, address), now))
     text = answers.PROBE % (chosen.address(), address)
-    back = chosen.address(b"owner")
-    _send(environ, probe, address, answers.message(back, address, b"a probe", text, _stamp(now)))
+    message = answers.message(chosen.address(b"owner"), address, b"a probe", text, _stamp(now))
+    _send(chosen, message, address, environ, probe)
 
 
-def _send(environ: Environ, sender: bytes, address: bytes, text: bytes) -> None:
+def _answer(chosen: List, address: bytes, subject: bytes, text: bytes, when: tuple[Environ, int]) -> None:
+    environ, now = when
+    message = answers.message(chosen.address(b"owner"), address, subject, text, _stamp(now))
+    _send(chosen, message, address, environ)
+
+
+def _send(chosen: List, message: bytes, address: bytes, environ: Environ, sender: bytes = b"") -> None:
+    _submit(environ, sender, [address], (fields.about(chosen.local, chosen.host), message))
+
+
+def _submit(environ: Environ, sender: bytes, recipients: Sequence[bytes], message: Iterable[bytes]) -> int:
     from svtree.mail.queue import submit
 
     submission = submit.begin(environ)
-    submission.write(text)
     try:
-        submission.finish(sender, [address])
+        for piece in message:
+            submission.write(piece)
+    except BaseException:
+        submission.abandon()
+        raise
+    try:
+        return submission.finish(sender, recipients)
     except submit.SubmitError as error:
-        raise Fatal(error.text[1:] or "the queue does not take the answer") from error
+        raise Fatal(error.text[1:] or "the queue does not take the message") from error
 
 
 def _stamp(now: int) -> answers.Stamp:

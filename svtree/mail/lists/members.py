@@ -1,8 +1,8 @@
 r"""A list on disk: its directory, and the .qmail file that holds its members.
 
-The members are the lines `&user@host` of the list's own .qmail file, so that qmail-local sends to them and, since
-.qmail-LIST-owner and .qmail-LIST-owner-default are there, qmail-send gives each copy a sender that names its recipient.
-All other lines of that file stay as they are. The directory holds
+The members are the lines `&user@host` of the list's own .qmail file, where qmail-local itself would send to them. The
+line `|svtree-list post DIRECTORY` before them sends instead, with the fields that a list's mail has, and ends with 99,
+which has qmail-local leave out the rest. All other lines of that file stay as they are. The directory holds
 
     address   LIST@HOST, and in a second line the .qmail file
     secret    what cookies are made with; 0600
@@ -62,11 +62,13 @@ def make(directory: bytes, file: bytes, local: bytes, host: bytes, owner: bytes)
         directory + b"/address": b"%s@%s\n%s\n" % (local, host, file),
         directory + b"/secret": os.urandom(32),
         directory + b"/lock": b"",
-        file: b"# The members of this list, a line &user@host for each, are kept by svtree-list.\n",
+        file: b"# The members of this list, a line &user@host for each, are kept by svtree-list.\n"
+        b"|svtree-list post %s\n" % directory,
         file + b"-owner": b"&" + owner + b"\n",
         file + b"-owner-default": b"|svtree-list bounce %s\n" % directory,
         file + b"-probe-default": b"|svtree-list probe %s\n" % directory,
         file + b"-confirm-default": b"|svtree-list confirm %s\n" % directory,
+        file + b"-help": b"|svtree-list help %s\n" % directory,
         file + b"-subscribe": b"|svtree-list subscribe %s\n" % directory,
         file + b"-unsubscribe": b"|svtree-list unsubscribe %s\n" % directory,
     }
@@ -144,6 +146,11 @@ def may_ask(chosen: List, purpose: bytes, address: bytes, now: int) -> bool:
         return True
     finally:
         os.close(lock)
+
+
+def sender(chosen: List) -> bytes:
+    """The sender of the list's mail, which qmail-send makes into one for each recipient (VERP)."""
+    return chosen.address(b"owner-") + b"-@[]"
 
 
 def bounced(chosen: List, address: bytes, now: int) -> int:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import time
 
-from svtree.formats.headers import HeaderSplitter, HeaderTooLongError
-from svtree.mail.delivery.message import UnreadableError, blocks
 from svtree.mail.lists import answers, cookies, correspondence, failures, members
 from svtree.mail.lists.cookies import Proof
 from svtree.mail.lists.members import List, ListError
@@ -24,8 +22,11 @@ if TYPE_CHECKING:
 USAGE = (
     "svtree-list: usage: svtree-list make dir .qmail-list local host owner\n"
     "       svtree-list { add | remove } dir address ... | show dir\n"
-    "       svtree-list { check | subscribe | unsubscribe | confirm | probe | bounce [ days ] } dir (from .qmail files)"
+    "       svtree-list { check | post | help | subscribe | unsubscribe | confirm | probe | bounce [ days ] } dir\n"
+    "           (from .qmail files)"
 )
+# What is answered to whoever asks, unless a program did; with what is to be proven for it.
+ANSWERED = {b"help": b"", b"subscribe": cookies.SUBSCRIBE, b"unsubscribe": cookies.UNSUBSCRIBE}
 # So many days with a bounce, and a member is probed.
 DAYS = 3
 
@@ -94,10 +95,10 @@ def _from_mail(chosen: List, action: bytes, environ: Environ, days: int) -> int:
     if action == b"check":
         if sender.lower() not in {each.lower() for each in members.members(chosen)}:
             raise Fatal(b"only members may write to " + chosen.address(), PERMANENT)
-    elif action in (b"subscribe", b"unsubscribe"):
-        purpose = cookies.SUBSCRIBE if action == b"subscribe" else cookies.UNSUBSCRIBE
-        if not answers.is_automatic(sender, _header()) and cookies.is_address(sender):
-            correspondence.ask(chosen, Proof(purpose, sender), environ, now)
+    elif action == b"post":
+        return correspondence.post(chosen, sender, environ)
+    elif action in ANSWERED:
+        _answer(chosen, action, sender, environ)
     elif action == b"confirm":
         correspondence.confirm(chosen, cookies.check(chosen.secret, rest, now), environ, now)
     elif action == b"probe":
@@ -112,21 +113,19 @@ def _from_mail(chosen: List, action: bytes, environ: Environ, days: int) -> int:
     return 0
 
 
+def _answer(chosen: List, action: bytes, sender: bytes, environ: Environ) -> None:
+    if answers.is_automatic(sender, correspondence.header()[0]) or not cookies.is_address(sender):
+        return
+    now = int(time.time())
+    if action == b"help":
+        correspondence.explain(chosen, sender, environ, now)
+    else:
+        correspondence.ask(chosen, Proof(ANSWERED[action], sender), environ, now)
+
+
 def _came_back(rest: bytes) -> list[bytes]:
     """The member whose copy came back; of a bounce for several copies, those that it names."""
     if rest:
         address = cookies.decoded(rest)
         return [] if address is None else [address]
     return failures.failed(read_all(0, failures.LIMIT))
-
-
-def _header() -> list[bytes]:
-    splitter = HeaderSplitter()
-    fields: list[bytes] = []
-    try:
-        for block in blocks(0):
-            if not splitter.done:
-                fields += splitter.feed(block)
-    except (HeaderTooLongError, UnreadableError) as error:
-        raise Fatal("unable to read message") from error
-    return fields if splitter.done else fields + splitter.end()
