@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
-from struct import calcsize, unpack
+from fcntl import ioctl
+from struct import calcsize, unpack, unpack_from
+from termios import FIONREAD
 
 from svtree.tcp.connection import Peer
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 MAPPED = b"::ffff:"
 # struct ucred
 CREDENTIALS = "3i"
+# Of struct tcp_info: bytes received; bytes not sent yet; segments with data sent. Since Linux 4.6 it is that long.
+RECEIVED, UNSENT, SENT, TCP_INFO = 128, 144, 156, 160
 
 
 def peer(address: Address) -> Peer:
@@ -60,3 +64,16 @@ def local_end(client: socket.socket) -> tuple[bytes, int]:
     if client.family == socket.AF_UNIX:
         return os.fsencode(address), 0
     return plain(address[0].partition("%")[0].encode()), address[1]
+
+
+def untouched(client: socket.socket) -> bool:
+    """Whether a TCP client has been told nothing so far, and what it has said is still there to be read."""
+    try:
+        told = client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO)
+        waiting = unpack("i", ioctl(client, FIONREAD, bytes(4)))[0]
+    except OSError:
+        # No TCP.
+        return False
+    if len(told) < TCP_INFO or any(unpack_from("I", told, at)[0] for at in (UNSENT, SENT)):
+        return False
+    return bool(unpack_from("Q", told, RECEIVED)[0] == waiting)

@@ -6,58 +6,77 @@ else may happen to a worker, and how it is seen:
 - It ends after a report that says so, having served its number or having had a session that left something behind.
 - Its chain leads to a foreign program: the exec closes its socket, and it is from then on that connection's process.
 - It dies in the middle of a session: its wait status is the session's.
+- It dies before the client has heard or lost a byte: the connection is given back, for somebody else to serve. For that
+  we keep a descriptor of it until its end is told; ending it for the client is the worker's.
 - It dies idle: something is amiss on this machine, and it is replaced a moment later rather than at once.
 """
 
 from __future__ import annotations
 
+import os
 import socket
 from functools import partial
 
 from svtree.system.errors import reason
 from svtree.system.loop import READ
+from svtree.tcp.ends import untouched
 from svtree.tcp.task import LONGEST, Report, Task
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Protocol
 
     from svtree.system.loop import Loop
-    from svtree.tcp.journal import Journal
+
+    class Owner(Protocol):
+        """Who gives connections to the pool."""
+
+        def ended(self, pid: int, status: int) -> None:
+            """The session of worker `pid` is over; `status` is a wait status."""
+
+        def returned(self, pid: int, client: socket.socket, task: Task) -> None:
+            """Worker `pid` has not served this connection; it is the owner's to close."""
+
+        def warn(self, line: bytes) -> None:
+            """Something is amiss."""
+
 
 # How long to wait before replacing a worker that has died without having anything to do, in seconds.
 PAUSE = 1.0
 
 
 class Standing:
-    """One worker: its pid, its socket until that is closed, whether it is in a session."""
+    """One worker: its pid, its socket until that is closed, and the connection of its session, if it is in one."""
 
-    __slots__ = ("busy", "channel", "pid")
+    __slots__ = ("busy", "channel", "client", "pid", "task", "unread")
 
     def __init__(self, pid: int, channel: socket.socket) -> None:
         """A worker that has just been forked."""
         self.pid = pid
         self.channel: socket.socket | None = channel
         self.busy = False
+        self.client = -1
+        self.task: Task | None = None
+        # Whether it has died with its task unread.
+        self.unread = False
+
+    def let_go(self) -> None:
+        """Close the session's connection on our side."""
+        if self.client >= 0:
+            os.close(self.client)
+            self.client = -1
 
 
 class Pool:
     """Keeps `size` workers standing."""
 
-    def __init__(
-        self,
-        loop: Loop,
-        size: int,
-        start: Callable[[socket.socket], int],
-        ended: Callable[[int, int], None],
-        journal: Journal,
-    ) -> None:
-        """`start` forks a worker for a channel; `ended(pid, wait status)` hears of each session's end."""
+    def __init__(self, loop: Loop, size: int, start: Callable[[socket.socket], int], owner: Owner) -> None:
+        """`start` forks a worker for a channel; `owner` hears what comes of each connection that a worker has taken."""
         self._loop = loop
         self._size = size
         self._start = start
-        self._ended = ended
-        self._journal = journal
+        self._owner = owner
         self._workers: dict[int, Standing] = {}
         self._idle: list[Standing] = []
         self._coming: socket.socket | None = None
@@ -76,7 +95,7 @@ class Pool:
                     self._coming = None
                     ours.close()
                     text = b"tcpserver: warning: unable to fork a worker: " + reason(error).encode()
-                    self._journal.warn(text + b"\n")
+                    self._owner.warn(text + b"\n")
                     self._loop.after(PAUSE, self.fill)
                     return
             self._coming = None
@@ -86,7 +105,10 @@ class Pool:
             self._loop.watch(ours.fileno(), READ, partial(self._hear, worker))
 
     def take(self, client: socket.socket, task: Task) -> int:
-        """Have an idle worker serve a connection; its pid, 0 where there is none. The caller closes its `client`."""
+        """Have an idle worker serve a connection; its pid, 0 where there is none. Then `client` is the caller's still.
+
+        Where it has been taken it is detached, and ours.
+        """
         if not self._idle:
             return 0
         message = task.pack()
@@ -103,6 +125,8 @@ class Pool:
                 # Dead already, and its end not yet seen.
                 continue
             worker.busy = True
+            worker.client = client.detach()
+            worker.task = task
             self.busy += 1
             return worker.pid
         return 0
@@ -119,8 +143,25 @@ class Pool:
         self._leave(worker, pause)
         del self._workers[pid]
         if worker.busy:
-            self._over(worker, status)
+            self._lost(worker, status)
         return True
+
+    def _lost(self, worker: Standing, status: int) -> None:
+        """A worker has died in its session; where the client has not noticed, it is no session yet."""
+        task = worker.task
+        if task is None or worker.client < 0:
+            self._over(worker, status)
+            return
+        with socket.socket(fileno=worker.client) as client:
+            worker.client = -1
+            fresh = os.WIFSIGNALED(status) and (worker.unread or untouched(client))
+            if fresh and worker.unread:
+                worker.busy = False
+                self.busy -= 1
+            else:
+                self._over(worker, status)
+            if fresh:
+                self._owner.returned(worker.pid, client, task)
 
     def all_busy(self) -> bool:
         """Whether there are workers, but none that is idle."""
@@ -140,6 +181,7 @@ class Pool:
         if self._coming is not None:
             self._coming.close()
         for worker in self._workers.values():
+            worker.let_go()
             if worker.channel is not None:
                 worker.channel.close()
                 worker.channel = None
@@ -154,10 +196,13 @@ class Pool:
         except BlockingIOError:
             return
         except OSError:
-            message = b""
+            # The kernel's word for an end with something of ours unread.
+            message, worker.unread = b"", True
         if not message:
             # Dead, or a foreign program now; which of them will be seen when it is reaped.
             self._leave(worker, 0.0 if worker.busy else PAUSE)
+            if not _is_dying(worker.pid):
+                worker.let_go()
             return
         report = Report.parse(message)
         if report.leaving:
@@ -167,9 +212,10 @@ class Pool:
         self._over(worker, report.code << 8)
 
     def _over(self, worker: Standing, status: int) -> None:
+        worker.let_go()
         worker.busy = False
         self.busy -= 1
-        self._ended(worker.pid, status)
+        self._owner.ended(worker.pid, status)
 
     def _leave(self, worker: Standing, pause: float) -> None:
         """Give a worker nothing more, and have it replaced."""
@@ -182,3 +228,15 @@ class Pool:
             self._idle.remove(worker)
         # Not here: a connection may be open just now, which a worker must not inherit.
         self._loop.after(pause, self.fill)
+
+
+def _is_dying(pid: int) -> bool:
+    """Whether a child of ours has no program any more: it has ended, or does so just now."""
+    try:
+        os.readlink(b"/proc/%d/exe" % pid)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        # Another user's by now: it runs.
+        return False
+    return False

@@ -102,7 +102,7 @@ class Server:
         self._reception = Reception(settings, handler.environ, journal)
         self._handler = handler
         self._handover = Handover(handler, self._reception, journal, self._let_go, certificates)
-        self._pool = Pool(self._loop, settings.workers, self._start_worker, self._ended, journal)
+        self._pool = Pool(self._loop, settings.workers, self._start_worker, self)
 
     def run(self) -> int:
         """Serve until TERM comes; return the exit code. Sessions go on by themselves. Fatal when the socket breaks."""
@@ -246,15 +246,26 @@ class Server:
             pid = self._pool.take(client, Task(peer, decision, crowd))
             if not pid:
                 pid = self._handover.give(client, peer, decision, crowd)
-            self._sessions[pid] = here
-            if here is not None:
-                self._census.enter(here)
+            self._count_in(pid, here)
         except CannotFork as failure:
             self._lacking(failure.reason)
         except Dropped as drop:
-            # In the original the connection's process, which has told of its arrival, says this and exits.
-            self._journal.dropped(drop.reason)
-            self._journal.tell(connection.end(os.getpid(), TEMPORARY << 8), self._status())
+            self._dropped(drop)
+
+    def _count_in(self, pid: int, here: Place | None) -> None:
+        self._sessions[pid] = here
+        if here is not None:
+            self._census.enter(here)
+
+    def _count_out(self, pid: int) -> None:
+        here = self._sessions.pop(pid, None)
+        if here is not None:
+            self._census.leave(here)
+
+    def _dropped(self, drop: Dropped) -> None:
+        # In the original the connection's process, which has told of its arrival, says this and exits.
+        self._journal.dropped(drop.reason)
+        self._journal.tell(connection.end(os.getpid(), TEMPORARY << 8), self._status())
 
     def _lacking(self, why: bytes) -> None:
         """A connection is lost because the machine has nothing left for it; let it recover."""
@@ -279,6 +290,26 @@ class Server:
         if self._journal.verbose:
             denied = connection.verdict(b"deny", pid, self._reception.presume(client, peer), why)
             self._journal.tell(denied, connection.end(pid, PERMANENT << 8), self._status())
+
+    def returned(self, pid: int, client: socket.socket, task: Task) -> None:
+        """A worker has died before its client could notice: a process of its own serves it, which dies for itself."""
+        if pid in self._sessions:
+            self._count_out(pid)
+        else:
+            # Told of as over: so it comes anew.
+            self._journal.tell(connection.status(self._count() + 1, self._settings.limit))
+        peer = task.peer
+        here = None if peer.credentials or self._reception.proxied(peer) else place(peer.ip)
+        try:
+            self._count_in(self._handover.give(client, peer, task.decision, task.crowd), here)
+        except CannotFork as failure:
+            self._lacking(failure.reason)
+        except Dropped as drop:
+            self._dropped(drop)
+
+    def warn(self, line: bytes) -> None:
+        """Tell of something that is amiss."""
+        self._journal.warn(line)
 
     def _refresh(self, certificates: Certificates) -> None:
         wrong = certificates.refresh(self._loop.clock.monotonic())
@@ -318,14 +349,12 @@ class Server:
                 continue
             # A child that is none of ours was started by whoever became us by exec.
             if pid in self._sessions:
-                self._ended(pid, status)
+                self.ended(pid, status)
         self._admit_more()
 
-    def _ended(self, pid: int, status: int) -> None:
+    def ended(self, pid: int, status: int) -> None:
         """A session is over, and counted no more."""
-        here = self._sessions.pop(pid, None)
-        if here is not None:
-            self._census.leave(here)
+        self._count_out(pid)
         self._journal.tell(connection.end(pid, status), self._status())
         if self._held is not None and not self._pool.all_busy():
             self._held.cancel()

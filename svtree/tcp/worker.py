@@ -3,6 +3,9 @@
 Each connection finds the state of a new process: standard input and output, directory, umask, signals, timers and the
 environment are made anew. What cannot be made anew, or should not have changed, is looked at instead: ids, limits, open
 descriptors, children. After the first session that leaves a difference, or fails, the worker ends and is replaced.
+
+tcpserver keeps a descriptor of the connection until it hears of its end, so as to give it to another worker where this
+one dies before it has said anything. So closing ours does not close the connection: it is shut down first.
 """
 
 from __future__ import annotations
@@ -11,11 +14,9 @@ import os
 import resource
 import socket
 
-from svtree.formats.record import record
 from svtree.multicall import Builtin, perform
 from svtree.program import TEMPORARY
 from svtree.system.sockets import receive
-from svtree.tcp.forking import put_at_standard
 from svtree.tcp.reception import Denied, Dropped
 from svtree.tcp.task import LONGEST, Report, Task
 
@@ -33,29 +34,28 @@ else:
 DENIED = 100
 # Connections that a worker serves before it is replaced: what leaks, leaks no further.
 SERVES = 1000
+# What a program of ours exits with after a session as they come: QUIT, or a client that went away without it.
+USUAL = frozenset((0, 1))
 SIGNALS = tuple(sorted(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}))
 LIMITS = tuple(getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_"))
 
 
-@record
-class Surroundings:
-    """What a session must leave as it was."""
+def surroundings(descriptor: int) -> tuple[object, ...]:
+    """What a session must leave as it was; `descriptor` is any that is open.
 
-    ids: tuple[object, ...]
-    limits: tuple[tuple[int, int], ...]
-    free: int
-    """The lowest descriptor number that is free: what a session leaves open, or closes of ours, changes it."""
-
-    @classmethod
-    def now(cls, descriptor: int) -> Surroundings:
-        """As they are; any open descriptor will do."""
-        free = os.dup(descriptor)
-        os.close(free)
-        return cls(
-            (os.getresuid(), os.getresgid(), tuple(os.getgroups()), os.getpgrp(), os.getsid(0)),
-            tuple(resource.getrlimit(limit) for limit in LIMITS),
-            free,
-        )
+    The last of it is the lowest descriptor that is free: what a session leaves open, or closes of ours, changes it.
+    """
+    free = os.dup(descriptor)
+    os.close(free)
+    return (
+        os.getresuid(),
+        os.getresgid(),
+        os.getgroups(),
+        os.getpgrp(),
+        os.getsid(0),
+        [resource.getrlimit(limit) for limit in LIMITS],
+        free,
+    )
 
 
 class Worker:
@@ -73,12 +73,13 @@ class Worker:
         self._handler = handler
         self._reception = reception
         self._journal = journal
+        self._pid = os.getpid()
         self._nothing = os.open(b"/dev/null", os.O_RDWR | os.O_CLOEXEC)
         self._directory = os.open(b".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self._umask = os.umask(0)
         os.umask(self._umask)
         self._dispositions = [signal.getsignal(number) for number in SIGNALS]
-        self._before = Surroundings.now(self._nothing)
+        self._before = surroundings(self._nothing)
 
     def serve(self) -> int:
         """Take connections until tcpserver is gone or this worker has had its time; return the exit code."""
@@ -86,10 +87,11 @@ class Worker:
             message, descriptors = receive(self._channel, LONGEST, 1)
             if not descriptors:
                 break
-            client = socket.socket(self._family, socket.SOCK_STREAM, fileno=descriptors[0])
-            code, ran = self._session(client, Task.parse(message))
-            clean = self._restore()
-            leaving = not clean or served == SERVES or (ran and code != 0)
+            # All said, so that the kernel need not be asked.
+            with socket.socket(self._family, socket.SOCK_STREAM, 0, descriptors[0]) as client:
+                code, ran = self._session(client, Task.parse(message))
+                clean = self._restore(client)
+            leaving = not clean or served == SERVES or (ran and code not in USUAL)
             self._channel.send(Report(code, leaving).pack())
             if leaving:
                 break
@@ -97,31 +99,41 @@ class Worker:
 
     def _session(self, client: socket.socket, task: Task) -> tuple[int, bool]:
         """Serve one connection; return its exit code and whether a program has run."""
-        with client:
-            try:
-                environ = self._reception.admit(client, task.peer, task.decision, task.crowd, os.getpid())
-            except Denied:
-                return DENIED, False
-            except Dropped as drop:
-                self._journal.dropped(drop.reason)
-                return TEMPORARY, False
-            put_at_standard(client.detach())
+        try:
+            environ = self._reception.admit(client, task.peer, task.decision, task.crowd, self._pid)
+        except Denied:
+            return DENIED, False
+        except Dropped as drop:
+            self._journal.dropped(drop.reason)
+            return TEMPORARY, False
+        descriptor = client.fileno()
+        os.dup2(descriptor, 0)
+        os.dup2(descriptor, 1)
         found = self._handler.find()
         return perform(self._handler.argv, environ, found if isinstance(found, Builtin) else None), True
 
-    def _restore(self) -> bool:
-        """Close the connection and make the state of a new process; False where that is not possible."""
+    def _restore(self, client: socket.socket) -> bool:
+        """End the connection and make the state of a new process; False where that is not possible."""
         os.dup2(self._nothing, 0)
         os.dup2(self._nothing, 1)
         os.fchdir(self._directory)
         os.umask(self._umask)
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.set_wakeup_fd(-1)
-        for number, disposition in zip(SIGNALS, self._dispositions, strict=True):
-            if signal.getsignal(number) is not disposition:
-                signal.signal(number, disposition)
+        for number, now, before in zip(SIGNALS, map(signal.getsignal, SIGNALS), self._dispositions, strict=True):
+            if now is not before:
+                signal.signal(number, before)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        return _childless() and Surroundings.now(self._nothing) == self._before
+        if not _childless():
+            # A child that goes on may have the connection, and end it when it ends.
+            return False
+        try:
+            client.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            # The client was faster.
+            pass
+        client.close()
+        return surroundings(self._nothing) == self._before
 
 
 def _childless() -> bool:

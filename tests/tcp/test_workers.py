@@ -149,13 +149,60 @@ def test_workers_are_whoever_tcpserver_is_told_to_be(processes: Processes, folde
     session(server)
 
 
-def test_a_session_that_fails_is_the_workers_last(processes: Processes, folder: Path) -> None:
+def test_a_client_that_leaves_without_a_word_costs_no_worker(processes: Processes, folder: Path) -> None:
     server = start(processes, folder, *SMTP, workers=1)
-    with server.client() as client:
-        greeting(client)
-    server.until_logged(r"end \d+ status 256$")
+    (worker,) = server.children()
+    for _ in range(3):
+        with server.client() as client:
+            greeting(client)
+        server.until_logged(f"end {worker.pid} status 256$", len(pids(server)))
+    session(server)
+    assert set(pids(server)) == {worker.pid}
+
+
+def test_a_session_that_fails_is_the_workers_last(processes: Processes, folder: Path) -> None:
+    server = start(processes, folder, "envdir", "env", *SMTP, workers=1)
+    assert server.get() == b""
+    server.until_logged(r"end \d+ status 28416$")
+    (folder / "env").mkdir()
     session(server)
     assert len(set(pids(server))) == 2
+
+
+def test_a_changed_control_file_is_in_force_with_the_next_connection(processes: Processes, folder: Path) -> None:
+    server = start(processes, folder, *SMTP, workers=1)
+    for number in range(10, 30):
+        # The same size, in place and by rename by turns, faster than file systems' stamps may be.
+        new = folder / ("control/smtpgreeting" if number % 2 else "control/new")
+        new.write_text(f"host{number}\n")
+        new.rename(folder / "control/smtpgreeting")
+        with server.client() as client:
+            assert greeting(client) == b"220 host%d ESMTP\r\n" % number
+    (folder / "control/smtpgreeting").unlink()
+    session(server)
+
+
+def test_a_control_file_that_has_been_kept_for_long_is_read_again_when_it_changes(
+    processes: Processes, folder: Path
+) -> None:
+    env = smtp_home(folder)
+    server = serve(processes, folder, *SMTP, options=(*NAMELESS, "--workers", "1"), env=env)
+
+    def is_kept() -> bool:
+        # What the worker reads in a session: once the files are old enough, none of them.
+        (worker,) = server.children()
+        before = worker.io_counters().read_count
+        session(server)
+        server.until_logged(r"end \d+ status 0$", len(pids(server)))
+        return worker.io_counters().read_count - before <= 4
+
+    until(is_kept)
+    me = folder / "control/me"
+    size = me.stat().st_size
+    me.write_text("tsoh.example\n")
+    assert me.stat().st_size == size
+    with server.client() as client:
+        assert greeting(client) == b"220 tsoh.example ESMTP\r\n"
 
 
 def test_a_chain_that_leads_to_a_foreign_program_is_served_all_the_same(processes: Processes, folder: Path) -> None:
@@ -197,6 +244,64 @@ def test_a_worker_that_dies_idle_is_replaced_and_nobody_notices(processes: Proce
         session(server)
     until(lambda: [child.status() for child in server.children()] == [psutil.STATUS_SLEEPING])
     assert not [line for line in server.log() if f" {worker.pid} " in line]
+
+
+def test_a_worker_killed_before_it_has_read_its_task_loses_no_connection(processes: Processes, folder: Path) -> None:
+    server = start(processes, folder, *SMTP, workers=1)
+    (worker,) = server.children()
+    worker.suspend()
+    until(lambda: worker.status() == psutil.STATUS_STOPPED)
+    with server.client("127.0.0.9") as client:
+        client.sendall(b"QUIT\r\n")
+        server.until_logged("status: 1/40$")
+        # Then the task is handed over; were it not, the worker's death would be seen at the hand-over, to the same end.
+        until(lambda: psutil.Process(server.process.pid).status() == psutil.STATUS_SLEEPING)
+        worker.kill()
+        assert everything(client) == HELLO + GOODBYE
+    server.until_logged("status: 0/40$", 2)
+    (served,) = pids(server)
+    assert served != worker.pid
+    assert not [line for line in server.log() if f" {worker.pid} " in line]
+    session(server)
+
+
+def test_a_worker_killed_before_it_has_said_a_word_loses_no_connection(processes: Processes, folder: Path) -> None:
+    server = start(processes, folder, *SMTP, workers=1, options=("--greet-delay", "1"))
+    (worker,) = server.children()
+    with server.client("127.0.0.9") as client:
+        server.until_logged(f"ok {worker.pid} ")
+        worker.kill()
+        assert greeting(client) == HELLO
+        client.sendall(b"QUIT\r\n")
+        assert everything(client) == GOODBYE
+    server.until_logged("status: 0/40$", 3)
+    assert [line for line in server.log() if f"end {worker.pid} status 9" in line]
+    first, second = pids(server)
+    assert first == worker.pid != second
+
+
+def test_a_worker_killed_after_the_greeting_is_the_end_of_its_session(processes: Processes, folder: Path) -> None:
+    server = start(processes, folder, *SMTP, workers=2)
+    with server.client() as client:
+        greeting(client)
+        (busy,) = pids(server)
+        os.kill(busy, signal.SIGKILL)
+        assert everything(client) == b""
+    server.until_logged(f"end {busy} status 9$")
+    assert pids(server) == [busy]
+
+
+def test_the_foreign_program_of_a_worker_may_close_the_connection_and_live_on(
+    processes: Processes, folder: Path
+) -> None:
+    (folder / "env").mkdir()
+    script = "echo hello; exec <&- >&-; until test -e done; do sleep 0.1; done"
+    server = start(processes, folder, "envdir", "env", "sh", "-c", script, workers=1)
+    with server.client() as client:
+        assert everything(client) == b"hello\n"
+    assert "end" not in "".join(server.log())
+    (folder / "done").touch()
+    server.until_logged(r"end \d+ status 0$")
 
 
 def test_after_term_idle_workers_end_and_busy_ones_finish(processes: Processes, folder: Path) -> None:

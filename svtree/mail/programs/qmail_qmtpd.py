@@ -10,7 +10,7 @@ from svtree.mail.controls import ControlError, Controls, home
 from svtree.mail.quick.qmtp import Policy, converse
 from svtree.mail.quick.server import serve
 from svtree.mail.quick.stream import RESOURCES
-from svtree.mail.smtp.recipients import Recipients
+from svtree.mail.smtp.recipients import Hosts, Recipients
 from svtree.program import UsageError
 from svtree.system.streams import complain
 
@@ -30,17 +30,17 @@ def main(argv: Sequence[bytes], environ: Environ) -> int:
     controls = Controls(home(environ))
     try:
         databytes = controls.number("databytes", 0)
-        recipients = Recipients(controls, _warn)
+        hosts = Hosts.read(controls)
     except ControlError as error:
         complain(f"qmail-qmtpd: fatal: {error}")
         return RESOURCES
     if b"DATABYTES" in environ:
         databytes = scan(environ[b"DATABYTES"])[0] or 0
     try:
-        policy = Policy(environ.get(b"RELAYCLIENT"), recipients.accepts, databytes)
+        policy = Policy(environ.get(b"RELAYCLIENT"), Recipients(hosts, _warn).accepts, databytes)
         return serve(converse(policy), b"QMTP", environ)
     finally:
-        recipients.close()
+        hosts.close()
 
 
 def _warn(line: str) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 
+from svtree.formats.record import record
 from svtree.mail.controls import ControlError
 from svtree.system.errors import reason
 
@@ -22,22 +23,47 @@ if TYPE_CHECKING:
     from svtree.system.mapped import Mapped
 
 
-class Recipients:
-    """The two files as they are now; `close` when done."""
+@record
+class Hosts:
+    """The two files as they were read."""
 
-    def __init__(self, controls: Controls, complain: Callable[[str], None]) -> None:
-        """`complain` is told, in a line, what the administrator should know. Raises ControlError."""
-        self._complain = complain
-        self._missing: str | None = None
-        self._more: Mapped | None = None
+    names: frozenset[bytes]
+    more: Mapped | None
+    # What the administrator should know, where there is such a thing.
+    warning: str | None
+
+    @classmethod
+    def read(cls, controls: Controls) -> Hosts:
+        """Read them. Raises ControlError."""
         hosts = controls.lines("rcpthosts")
-        directory = controls.directory.decode("utf-8", "surrogateescape")
+        warning = more = None
         if hosts is None:
-            self._missing = f"{directory}/rcpthosts does not exist: relaying nothing, taking mail for local hosts only"
+            directory = controls.directory.decode("utf-8", "surrogateescape")
+            warning = f"{directory}/rcpthosts does not exist: relaying nothing, taking mail for local hosts only"
             hosts = controls.lines_or_me("locals")
         else:
-            self._more = _open(controls.directory + b"/morercpthosts.cdb")
-        self._hosts = frozenset(each.lower() for each in hosts)
+            more = _open(controls.directory + b"/morercpthosts.cdb")
+        return cls(frozenset(each.lower() for each in hosts), more, warning)
+
+    def is_open(self) -> bool:
+        """Whether a descriptor belongs to it, which only `close` gives back."""
+        return self.more is not None and not isinstance(self.more.data, bytes)
+
+    def close(self) -> None:
+        """Give back the cdb."""
+        if self.more is not None:
+            self.more.close()
+
+
+class Recipients:
+    """The question of one session whether a recipient is taken."""
+
+    def __init__(self, hosts: Hosts, complain: Callable[[str], None]) -> None:
+        """`complain` is told, in a line, what the administrator should know."""
+        self._complain = complain
+        self._missing = hosts.warning
+        self._more = hosts.more
+        self._hosts = hosts.names
 
     def accepts(self, address: bytes) -> bool | None:
         """Whether mail for `address` is taken; None if morercpthosts.cdb, which would know, cannot be read."""
@@ -52,12 +78,6 @@ class Recipients:
             self._complain(self._missing)
             self._missing = None
         return False if self._more is None else self._ask(self._more, keys)
-
-    def close(self) -> None:
-        """Give back the cdb."""
-        if self._more is not None:
-            self._more.close()
-            self._more = None
 
     def _ask(self, more: Mapped, keys: list[bytes]) -> bool | None:
         from svtree.formats.cdb import CdbError, Reader

@@ -14,8 +14,9 @@ from svtree.mail.controls import ControlError
 from svtree.mail.dialogue import Dialogue, GoneError, SilentError
 from svtree.mail.queue import submit
 from svtree.mail.smtp.actions import Abandon, Begin, Check, End, Finish, Reply, StartTls, Write
+from svtree.mail.smtp.configuration import TIMEOUT
 from svtree.mail.smtp.session import Session
-from svtree.mail.smtp.settings import TIMEOUT, Settings, read
+from svtree.mail.smtp.settings import Settings, read
 from svtree.system.descriptors import ensure_standard
 from svtree.system.errors import reason
 from svtree.system.streams import complain
@@ -43,7 +44,7 @@ def serve(environ: Environ, checker: Sequence[bytes] = ()) -> int:
     except OSError as error:
         return _turn_away(NO_ADDRESSES, f"unable to figure out my IP addresses: {reason(error)}")
     try:
-        with Dialogue(settings.timeout) as dialogue:
+        with Dialogue(settings.configuration.timeout) as dialogue:
             return _Server(settings, environ, dialogue).run()
     finally:
         settings.close()

@@ -13,11 +13,10 @@ from time import monotonic, time
 from svtree.formats.numbers import scan
 from svtree.formats.received import Peer
 from svtree.formats.record import record
-from svtree.mail.controls import ControlError, Controls, home
+from svtree.mail.controls import Controls, home
 from svtree.mail.queue import submit
-from svtree.mail.smtp import extensions
+from svtree.mail.smtp import configuration, extensions
 from svtree.mail.smtp.actions import Policy
-from svtree.mail.smtp.extensions import Extensions
 from svtree.mail.smtp.recipients import Recipients
 from svtree.system.errors import reason
 from svtree.system.interfaces import addresses6, recent_addresses
@@ -28,10 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from svtree.mail.smtp.authority import Authority
+    from svtree.mail.smtp.configuration import Configuration
+    from svtree.mail.smtp.extensions import Extensions
     from svtree.program import Environ
-
-# Seconds, unless control/timeoutsmtpd says otherwise.
-TIMEOUT = 1200
 
 
 @record
@@ -40,8 +38,7 @@ class Settings:
 
     policy: Policy
     peer: Peer
-    recipients: Recipients
-    timeout: int
+    configuration: Configuration
     # The file with the certificate and key.
     certificate: bytes
     # Who knows about logins and mailboxes; None where nobody need be asked.
@@ -49,7 +46,7 @@ class Settings:
 
     def close(self) -> None:
         """Give back what is held."""
-        self.recipients.close()
+        configuration.release(self.configuration)
         if self.authority is not None:
             self.authority.close()
 
@@ -60,16 +57,8 @@ def read(environ: Environ, checker: Sequence[bytes], warn: Callable[[str], None]
     Raises ControlError, or OSError if our addresses, or another process, cannot be had.
     """
     controls = Controls(home(environ))
-    me = controls.me()
-    greeting = controls.line("smtpgreeting", me)
-    if greeting is None:
-        shown = controls.directory.decode("utf-8", "surrogateescape")
-        raise ControlError(f"unable to read {shown}/me: file does not exist")
-    literal_host = controls.line("localiphost", me)
-    timeout = controls.number("timeoutsmtpd", TIMEOUT)
-    recipients = Recipients(controls, warn)
-    bad = controls.lines("badmailfrom") or ()
-    databytes = controls.number("databytes", 0)
+    told = configuration.current(controls)
+    databytes = told.databytes
     if b"DATABYTES" in environ:
         databytes = scan(environ[b"DATABYTES"])[0] or 0
     peer = Peer(
@@ -78,27 +67,27 @@ def read(environ: Environ, checker: Sequence[bytes], warn: Callable[[str], None]
         host=environ.get(b"TCPREMOTEHOST", b"unknown"),
         info=environ.get(b"TCPREMOTEINFO"),
     )
-    offered = _extensions(controls)
-    authority = _authority(offered, controls, checker, environ)
+    offered = told.offered
+    authority = _authority(told, checker, environ)
     certificate = controls.directory + b"/servercert.pem"
     policy = Policy(
-        greeting=greeting,
+        greeting=told.greeting,
         remote_host=peer.host,
-        literal_host=literal_host or b"",
-        here=_here(offered) if literal_host is not None else frozenset(),
+        literal_host=told.literal_host or b"",
+        here=_here(offered) if told.literal_host is not None else frozenset(),
         relay=environ.get(b"RELAYCLIENT"),
-        accepts=recipients.accepts,
-        bad_senders=frozenset(each.lower() for each in bad),
+        accepts=Recipients(told.hosts, warn).accepts,
+        bad_senders=told.bad_senders,
         databytes=databytes,
         extensions=offered,
         certified=extensions.STARTTLS in offered.words and _is_readable(certificate, warn),
         secure=_is_on(environ, b"SMTPS"),
         secrets_known=extensions.AUTH in offered.words and authority is not None and authority.knows_secrets(),
-        challenge=lambda: _challenge(me or greeting),
+        challenge=lambda: _challenge(told.me),
         login_required=_is_on(environ, b"REQUIRE_AUTH"),
-        exists=authority.exists if authority is not None and controls.number("rcptcheck", 0) != 0 else None,
+        exists=authority.exists if authority is not None and told.checks_mailboxes else None,
     )
-    return Settings(policy, peer, recipients, max(1, timeout), certificate, authority)
+    return Settings(policy, peer, told, certificate, authority)
 
 
 def _here(offered: Extensions) -> frozenset[bytes]:
@@ -107,20 +96,10 @@ def _here(offered: Extensions) -> frozenset[bytes]:
     return here | addresses6() if offered.words else here
 
 
-def _extensions(controls: Controls) -> Extensions:
-    lines = controls.lines("esmtp")
-    if lines is None:
-        return Extensions()
-    try:
-        return extensions.parse(lines)
-    except extensions.ExtensionError as error:
-        shown = controls.directory.decode("utf-8", "surrogateescape")
-        raise ControlError(f"unable to read {shown}/esmtp: {error}") from error
-
-
-def _authority(offered: Extensions, controls: Controls, checker: Sequence[bytes], environ: Environ) -> Authority | None:
+def _authority(told: Configuration, checker: Sequence[bytes], environ: Environ) -> Authority | None:
     """Who answers questions, if any may be asked; root's rights are with it from here on."""
-    asked = extensions.AUTH in offered.words or controls.number("rcptcheck", 0) != 0
+    offered = told.offered
+    asked = extensions.AUTH in offered.words or told.checks_mailboxes
     somebody = None
     if b"UID" in environ:
         from svtree.mail.smtp.authority import identity
