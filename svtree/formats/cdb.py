@@ -21,7 +21,7 @@ from struct import Struct, pack, unpack, unpack_from
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from mmap import mmap
     from typing import TypeAlias
 
@@ -38,6 +38,8 @@ TWO = Struct("<II")
 # side by side until it is made: objects all over the memory would take a quarter more time.
 SLOT = 8
 EMPTY = bytes(SLOT)
+# A record is so much longer than its key and data.
+LONGER = bytes(range(SLOT, 256)).ljust(256)
 
 # How many keys are hashed side by side: enough to make the interpreter's part small, few enough to stay in the cache.
 LANES = 2048
@@ -49,8 +51,9 @@ _back = [START]
 for _ in range(LONGEST):
     _back.append((_back[-1] ^ 32) * INVERSE_OF_33 % LIMIT)
 BACK = [bytes([number >> shift & 255 for number in _back]) for shift in (0, 8, 16, 24)]
-# Bytes of a lane: room for a hash times 33, no more than needed.
+# Bytes of a lane: room for a hash times 33, no more than needed; and how many bytes of keys are put into it at a time.
 LANE = 5
+STRIDE = 4
 
 
 class CdbError(Exception):
@@ -134,10 +137,9 @@ def make_columns(batches: Iterable[Columns]) -> Iterator[bytes]:
     """
     blocks: list[bytes] = []
     buckets = [bytearray() for _ in range(TABLES)]
-    put = [bucket.extend for bucket in buckets]
     position = HEADER
     for keys, data in batches:
-        block, position = _records(keys, data, position, put)
+        block, position = _records(keys, data, position, buckets)
         blocks.append(block)
     if position + 2 * sum(map(len, buckets)) >= LIMIT:
         raise CdbError("more than 4 GB of records")
@@ -166,7 +168,8 @@ def hashes(keys: Sequence[bytes], lengths: Sequence[int]) -> bytes:
     are made equally long by spaces before them; a lane begins with what those spaces turn into 5381.
     """
     count = len(keys)
-    width = max(lengths, default=0)
+    longest = max(lengths, default=0)
+    width = longest + -longest % STRIDE
     padded = (b"%%%ds" % width * count) % tuple(keys)
     start = bytearray(LANE * count)
     short = bytes(lengths)
@@ -174,10 +177,15 @@ def hashes(keys: Sequence[bytes], lengths: Sequence[int]) -> bytes:
         start[place::LANE] = short.translate(back[width::-1].ljust(256))
     lanes = int.from_bytes(start, "little")
     mask = int.from_bytes(b"\xff\xff\xff\xff\0" * count, "little")
-    column = bytearray(LANE * count)
-    for place in range(width):
-        column[::LANE] = padded[place::width]
-        lanes = (lanes * 33 & mask) ^ int.from_bytes(column, "little")
+    lowest = int.from_bytes(b"\xff\0\0\0\0" * count, "little")
+    columns = bytearray(LANE * count)
+    for place in range(0, width, STRIDE):
+        # Making a number of bytes takes longer than counting with it, so a lane takes in four bytes of its key a time.
+        for each in range(STRIDE):
+            columns[each::LANE] = padded[place + each :: width]
+        several = int.from_bytes(columns, "little")
+        for bits in range(0, 8 * STRIDE, 8):
+            lanes = (lanes * 33 & mask) ^ (several >> bits & lowest)
     done = lanes.to_bytes(LANE * count, "little")
     packed = bytearray(4 * count)
     for place in range(4):
@@ -198,7 +206,7 @@ def _batches(pairs: Iterable[Pair]) -> Iterator[Columns]:
 
 
 def _records(
-    keys: Sequence[bytes], data: Sequence[bytes], position: int, put: Sequence[Callable[[bytes], None]]
+    keys: Sequence[bytes], data: Sequence[bytes], position: int, buckets: Sequence[bytearray]
 ) -> tuple[bytes, int]:
     """The bytes of some records that begin at `position`, and where they end; their slots are put into the buckets."""
     count = len(keys)
@@ -206,11 +214,12 @@ def _records(
         return b"", position
     lengths = [*map(len, keys)]
     longest = max(lengths)
-    *positions, after = accumulate(_whole(lengths, longest, data), initial=position)
+    heads, whole = _heads(lengths, longest, data)
+    *positions, after = accumulate(whole, initial=position)
     if after >= LIMIT:
         raise CdbError("more than 4 GB of records")
     parts = [b""] * (3 * count)
-    parts[::3] = _heads(lengths, data)
+    parts[::3] = heads
     parts[1::3] = keys
     parts[2::3] = data
     numbers = hashes(keys, lengths) if longest <= LONGEST else pack(f"<{count}I", *map(hash_of, keys))
@@ -219,25 +228,27 @@ def _records(
     for place in range(4):
         slots[place::SLOT] = numbers[place::4]
         slots[4 + place :: SLOT] = where[place::4]
-    for table, slot in zip(slots[::SLOT], unpack("8s" * count, slots), strict=True):
-        put[table](slot)
+    # None of these returns anything, so this is a loop without a body, of which nothing is left to the interpreter.
+    any(map(bytearray.extend, map(buckets.__getitem__, slots[::SLOT]), unpack("8s" * count, slots)))
     return b"".join(parts), after
 
 
-def _whole(lengths: Sequence[int], longest: int, data: Sequence[bytes]) -> Sequence[int]:
-    """How long each record is; where all data are the same and short, by translating the lengths of the keys."""
-    more = 8 + len(data[0])
-    if longest + more < 256 and data.count(data[0]) == len(data):
-        return bytes(lengths).translate(bytes(range(more, 256)).ljust(256))
-    return [8 + length + len(each) for length, each in zip(lengths, data, strict=True)]
-
-
-def _heads(lengths: Sequence[int], data: Sequence[bytes]) -> list[bytes]:
-    """What stands before each key; one object for each length where all data are the same."""
-    if data.count(data[0]) < len(data):
-        return [*map(TWO.pack, lengths, map(len, data))]
-    heads = {length: TWO.pack(length, len(data[0])) for length in {*lengths}}
-    return [heads[length] for length in lengths]
+def _heads(lengths: Sequence[int], longest: int, data: Sequence[bytes]) -> tuple[Sequence[bytes], Iterable[int]]:
+    """What stands before each key, and how long each record is."""
+    count = len(data)
+    if data.count(data[0]) == count:
+        others = [len(data[0])]
+        biggest = others[0]
+        others *= count
+    else:
+        others = [*map(len, data)]
+        biggest = max(others)
+    if longest + biggest + SLOT >= 256:
+        return [*map(TWO.pack, lengths, others)], [SLOT + key + more for key, more in zip(lengths, others, strict=True)]
+    heads = bytearray(SLOT * count)
+    heads[::SLOT] = bytes(lengths)
+    heads[4::SLOT] = bytes(others)
+    return unpack("8s" * count, heads), bytes(map(int.__add__, lengths, others)).translate(LONGER)
 
 
 def _table(bucket: bytearray) -> bytes:

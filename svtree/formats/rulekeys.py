@@ -12,7 +12,7 @@ then under the ends of its name. An IPv4 client that came by IPv6 (::ffff:192.0.
 from __future__ import annotations
 
 from svtree.formats import networks
-from svtree.formats.networks import V4, V6
+from svtree.formats.networks import OCTETS, V4, V6
 from svtree.formats.record import record
 
 TYPE_CHECKING = False
@@ -22,11 +22,15 @@ if TYPE_CHECKING:
 
     Get: TypeAlias = Callable[[bytes], bytes | None]
     Key: TypeAlias = tuple[bytes, tuple[int, int] | None]
+    # Of a dotted quad's numbers: how many stay, what the next one becomes, and what follows it; and the key's kind.
+    Cut: TypeAlias = tuple[int, dict[bytes, bytes], bytes, tuple[int, int] | None]
 
 # The key that has the lengths of networks as its data: "4/10 4/25 6/32". No address of a rule can be it.
 NETWORKS = b":/"
 # The lengths of IPv4 networks that are prefixes ending with a dot, and how many numbers those have.
 CLASSIC = {24: 3, 16: 2, 8: 1}
+# By the digits of a network's length, as they are met.
+CUTS: dict[bytes, Cut] = {}
 # scan_ulong counts in an unsigned long.
 LONG = 1 << 64
 
@@ -114,6 +118,33 @@ def keys(address: bytes) -> Sequence[Key]:
     return [_network_key(key) if b"/" in key else (key, None) for key in found]
 
 
+def resolve(
+    addresses: Sequence[bytes], data: Sequence[bytes], seen: set[tuple[int, int]]
+) -> tuple[list[bytes], list[bytes]]:
+    """The keys of many addresses, each with its data, and in `seen` the networks; Unclear where one is no address.
+
+    An address with a colon must be one of IPv6.
+    """
+    found: list[bytes] = []
+    told: list[bytes] = []
+    kinds = set()
+    for address, each in zip(addresses, data, strict=True):
+        if b"-" in address or b":" in address:
+            if b":" in address and not is_ipv6(address):
+                raise Unclear("an IPv6 address that is none")
+            for key, kind in keys(address):
+                found.append(key)
+                told.append(each)
+                kinds.add(kind)
+        else:
+            key, kind = _network_key(address) if b"/" in address else (address, None)
+            found.append(key)
+            told.append(each)
+            kinds.add(kind)
+    seen.update(kind for kind in kinds if kind is not None)
+    return found, told
+
+
 def is_ipv6(address: bytes) -> bool:
     """Whether a rule may be for this address, which contains a colon; a user's address has no length."""
     _, user, ip = address.rpartition(b"@")
@@ -126,13 +157,19 @@ def _network_key(address: bytes) -> Key:
 
     What is neither is its own key, which is never looked for: so it is in the original.
     """
-    ip, _, digits = address.partition(b"/")
-    number = networks.parse_v4(ip)
-    length = networks.LENGTHS.get(digits, V4)
-    if number is not None and length < V4 and not number & (1 << V4 - length) - 1:
-        # As people write them, and as lists of millions do.
-        numbers = CLASSIC.get(length)
-        return (address, (V4, length)) if numbers is None else (_prefix(ip, numbers), None)
+    try:
+        # A whole dotted quad and a length, as lists of millions have them: what takes longest there.
+        ip, digits = address.split(b"/")
+        first, second, third, fourth = ip.split(b".")
+        octets, kept, tail, kind = CUTS.get(digits) or _cut(digits)
+        if first in OCTETS and second in OCTETS and third in OCTETS and fourth in OCTETS:
+            if octets == 2:
+                return b"%b.%b.%b%b" % (first, second, kept[third], tail), kind
+            if octets == 3:
+                return b"%b.%b.%b.%b%b" % (first, second, third, kept[fourth], tail), kind
+            return (b"%b.%b%b" % (first, kept[second], tail) if octets else kept[first] + tail), kind
+    except (KeyError, ValueError):
+        pass
     found = networks.parse_network(address)
     if found is None:
         return address, None
@@ -141,6 +178,24 @@ def _network_key(address: bytes) -> Key:
     if numbers is not None:
         return _prefix(networks.format_v4(network.number), numbers), None
     return network.text, None if network.length == network.bits else (network.bits, network.length)
+
+
+def _cut(digits: bytes) -> Cut:
+    """How a dotted quad becomes the key of its network of this length; KeyError where that is none of IPv4."""
+    length = networks.LENGTHS[digits]
+    if length > V4:
+        raise KeyError(digits)
+    if length in CLASSIC or length == V4:
+        octets = min(CLASSIC.get(length, 3), 3)
+        # The number after a prefix goes away, whatever it is; of a whole address the last one stays.
+        kept = {octet: octet if length == V4 else b"" for octet in OCTETS}
+        CUTS[digits] = octets, kept, b"", None
+    else:
+        octets = length // 8
+        mask = 0xFF00 >> length % 8 & 0xFF
+        kept = {octet: b"%d" % (number & mask) for octet, number in OCTETS.items()}
+        CUTS[digits] = octets, kept, b".0" * (3 - octets) + b"/" + digits, (V4, length)
+    return CUTS[digits]
 
 
 def _networks(ip: bytes, there: Lengths) -> Iterator[bytes]:

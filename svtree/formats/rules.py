@@ -16,12 +16,14 @@ first `allow` or `deny`: no IPv6 address contains those letters, so there is one
 from __future__ import annotations
 
 from svtree.formats.record import record
-from svtree.formats.rulekeys import NETWORKS, Unclear, candidates, is_ipv6, keys, lengths, pack_lengths
+from svtree.formats.rulebatch import Ways
+from svtree.formats.rulekeys import NETWORKS, Unclear, candidates, is_ipv6, keys, lengths, pack_lengths, resolve
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from svtree.formats.rulebatch import Columns
     from svtree.formats.rulekeys import Get, Lengths
 
 ALLOW = b"allow"
@@ -29,12 +31,10 @@ DENY = b"deny"
 BLANK = b" \t"
 # What an IPv6 address, or a network, may be written with.
 ADDRESS = b"0123456789abcdefABCDEF:./[]"
-# Bytes of whole lines that are read at one go if all lines are plain: some two thousand lines.
-BATCH = 32768
-# With more different ways to go on after the colon, looking for each in every batch is slower than reading lines.
-WAYS = 16
-# So many are remembered: where there are more, they are as a rule all different.
-KNOWN = 1024
+# Bytes of whole lines that are taken apart at one go, at most and at least, and so many keys that it pays to hash them.
+BATCH = 65536
+SHORTEST = 2048
+MANY = 1024
 
 
 @record
@@ -93,25 +93,39 @@ def records(text: bytes) -> Iterator[tuple[bytes, bytes]]:
         yield from zip(found, data, strict=True)
 
 
-def columns(text: bytes) -> Iterator[tuple[list[bytes], list[bytes]]]:
-    """The same in batches: some keys, and as many data. Made for files of a million lines that tell few things.
+def columns(text: bytes) -> Iterator[Columns]:
+    """The same in batches: some keys, and as many data. Made for files of a million lines.
 
-    What a rule tells is worked out once for all rules that tell the same, and where every line of a batch is an address
-    and one of these, no line is looked at by itself.
+    Batches are as long as lines can be taken apart by the ways they go on after their addresses; after one with
+    something else in it they are short for a while.
     """
-    known: dict[bytes, bytes] = {}
+    ways = Ways()
     seen: set[tuple[int, int]] = set()
     line = 1
     start = 0
+    size = SHORTEST
+    many: list[bytes] = []
+    data: list[bytes] = []
     while start < len(text):
-        end = text.rfind(b"\n", start, start + BATCH) + 1 or text.find(b"\n", start + BATCH) + 1 or len(text)
+        end = text.rfind(b"\n", start, start + size) + 1 or text.find(b"\n", start + size) + 1 or len(text)
         batch = text[start:end]
-        count = batch.count(b"\n")
-        yield _plain_columns(batch, count, known) or _columns(batch, line, known, seen)
-        line += count
+        found = _plain_columns(batch, ways, seen)
+        if found is None and size > SHORTEST:
+            size = max(size // 4, SHORTEST)
+            continue
+        size = min(size * 2, BATCH)
+        found = found or _columns(batch, line, ways, seen)
+        many += found[0]
+        data += found[1]
+        if len(many) >= MANY:
+            yield many, data
+            many, data = [], []
+        line += batch.count(b"\n")
         start = end
     if seen:
-        yield [NETWORKS], [pack_lengths(seen)]
+        many.append(NETWORKS)
+        data.append(pack_lengths(seen))
+    yield many, data
 
 
 def decide(
@@ -147,37 +161,29 @@ def fields(data: bytes) -> list[bytes]:
     return data.split(b"\0")[:-1]
 
 
-def _plain_columns(batch: bytes, count: int, known: dict[bytes, bytes]) -> tuple[list[bytes], list[bytes]] | None:
-    """Keys and data of `count` lines that are all plain rules telling what is known, as most are in a long file.
-
-    None where they are not all: each line must have one colon, and after that something known to its end.
-    """
-    if batch.count(b":") != count or len(known) > WAYS:
+def _plain_columns(batch: bytes, ways: Ways, seen: set[tuple[int, int]]) -> Columns | None:
+    """Keys and data of lines that are all rules telling what is known, as most are in a long file; None if not."""
+    found = ways.columns(batch)
+    if found is None:
         return None
-    ways = [told for told in known if b":" not in told]
-    often = [batch.count(b":%b\n" % told) for told in ways]
-    if sum(often) != count:
+    addresses, data = found
+    special = {mark for mark in (b"#", b":", b"-", b"/") if mark in batch}
+    if special == {b":"} and batch.count(b":") == len(addresses):
+        return found
+    written = b"".join(addresses)
+    special = {mark for mark in special if mark in written}
+    if not special:
+        return found
+    if b"#" in special or (b":" in special and (b":allow" in written or b":deny" in written)):
         return None
-    if count in often:
-        told = ways[often.index(count)]
-        addresses = batch.split(b":%b\n" % told)[:-1]
-        data = [known[told]] * count
-    else:
-        words = batch.replace(b":", b"\n").split(b"\n")
-        addresses = words[:-1:2]
-        data = [known[told] for told in words[1::2]]
-    # Ranges, comments and networks are not plain; in values these bytes are.
-    if b"-" in batch or b"#" in batch or b"/" in batch:
-        written = b"".join(addresses)
-        if b"-" in written or b"#" in written or b"/" in written:
-            return None
-    return addresses, data
+    try:
+        return resolve(addresses, data, seen)
+    except Unclear:
+        return None
 
 
-def _columns(
-    batch: bytes, first: int, known: dict[bytes, bytes], seen: set[tuple[int, int]]
-) -> tuple[list[bytes], list[bytes]]:
-    """Keys and data of any lines, of which the first has the number `first`; what they tell is known afterwards.
+def _columns(batch: bytes, first: int, ways: Ways, seen: set[tuple[int, int]]) -> Columns:
+    """Keys and data of any lines, of which the first has the number `first`; the ways they go on are known afterwards.
 
     The networks that have a key of their own are added to `seen`, each as its bits and length.
     """
@@ -185,16 +191,12 @@ def _columns(
     told_by: list[bytes] = []
     for number, whole in enumerate(batch.split(b"\n"), first):
         try:
-            address, _, told = whole.partition(b":")
-            data = known.get(told)
-            if data is None or address[:1] == b"#":
-                parts = split(whole)
-                if parts is None:
-                    continue
-                address, told = parts
-                data = known.get(told) or instructions(told)
-                if len(known) < KNOWN:
-                    known[told] = data
+            parts = split(whole)
+            if parts is None:
+                continue
+            address, told = parts
+            data = instructions(told)
+            ways.learn(told)
             for key, kind in keys(address):
                 if kind is not None:
                     seen.add(kind)
