@@ -192,7 +192,7 @@ def test_a_hundred_kills_under_a_continuous_writer(folder: Path, contents: Conte
         [sys.executable, "-c", KILLER, seed, "120", *words], cwd=folder, stdin=pipe, env=environment()
     )
     try:
-        until(lambda: done(killer.pid))
+        until(lambda: done(killer.pid), 5 * DEADLINE)
         (folder / "go").unlink()
         assert writer.wait(DEADLINE) == 0
         until(lambda: contents(folder / "main").endswith(b"end\n"))

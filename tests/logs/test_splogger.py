@@ -286,7 +286,7 @@ def test_a_hundred_kills_of_a_supervised_splogger_lose_and_double_nothing_before
     until((folder / "socket").exists)
     writer = processes.start([sys.executable, "-c", WRITER], cwd=folder, stdout=pipe)
     killer = processes.start([sys.executable, "-c", KILLER, str(os.getpid()), "100"], cwd=folder, stdin=pipe)
-    until(lambda: b"\0from svtree" in Path(f"/proc/{killer.pid}/cmdline").read_bytes())
+    until(lambda: b"\0from svtree" in Path(f"/proc/{killer.pid}/cmdline").read_bytes(), 5 * DEADLINE)
     (folder / "go").unlink()
     assert writer.wait(DEADLINE) == 0
     until(lambda: (folder / "out").read_bytes().endswith(b" end\n"))

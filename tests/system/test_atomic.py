@@ -13,11 +13,11 @@ from svtree.system import atomic
 def test_a_file_is_replaced_whole_with_its_mode(tmp_path: Path) -> None:
     path = tmp_path / "f"
     path.write_text("old")
-    os.umask(0o077)
+    before = os.umask(0o077)
     try:
         atomic.write(bytes(path), b"new", mode=0o644)
     finally:
-        os.umask(0o022)
+        os.umask(before)
     assert path.read_bytes() == b"new"
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
     assert os.listdir(tmp_path) == ["f"]

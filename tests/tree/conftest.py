@@ -47,11 +47,21 @@ class Tree:
     def wait(self) -> None:
         """Wait until everything is as wanted; a failure shows what the tree says of itself."""
         try:
-            until(lambda: self.greeting() and self.fine(), what=f"{self.directory} up")
+            until(lambda: self.greeting() and self.fine(), 2 * DEADLINE, f"{self.directory} up")
         except pytest.fail.Exception:
             table = run([ours("svtree"), "status", self.directory]).out
             sys.stdout.write(f"{self.output.read_text()}\n{table.decode()}\n{self.logs()[-5000:]}")
             raise
+
+    @contextlib.contextmanager
+    def stopped(self) -> Iterator[None]:
+        """The supervisor sees nothing of what happens within, and then all of it at once, however long it took."""
+        assert self.supervisor is not None
+        self.supervisor.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.supervisor.send_signal(signal.SIGCONT)
 
     def down(self) -> int:
         """TERM the supervisor; its exit code."""
@@ -133,7 +143,11 @@ class Tree:
         """Wait for a message that contains `text`, and return it."""
 
         def found() -> bytes:
-            return next((message for message in self.mailbox(user, password) if text.encode() in message), b"")
+            try:
+                return next((message for message in self.mailbox(user, password) if text.encode() in message), b"")
+            except poplib.error_proto:
+                # The server is being started again.
+                return b""
 
         return until(found, what=f"{text!r} in {user}'s mailbox")
 

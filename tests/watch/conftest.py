@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -16,7 +18,7 @@ import pytest
 
 from svtree.formats import cdb
 from svtree.formats.rules import Decision, decide
-from tests.harness import DEADLINE, PATH, Processes, until
+from tests.harness import DEADLINE, PATH, Processes, ours, run, until
 
 ROOT = Path(__file__).parents[2]
 DRIVER = Path(__file__).with_name("driver.py")
@@ -33,19 +35,18 @@ Event = list[object]
 def oldest_watchdog() -> Path:
     """A directory with watchdog 2.2.1 alone, installed once; skips the test where it cannot be had."""
     there = ROOT / "build" / f"watchdog-{OLDEST}"
-    if not there.exists():
-        there.parent.mkdir(exist_ok=True)
-        beside = tempfile.mkdtemp(dir=there.parent)
-        command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", beside, f"watchdog=={OLDEST}"]
-        done = subprocess.run(command, capture_output=True, check=False, timeout=120)
-        if done.returncode:
-            shutil.rmtree(beside)
-            pytest.skip(f"watchdog {OLDEST} cannot be installed: {done.stderr.decode().strip().splitlines()[-1]}")
-        try:
+    there.parent.mkdir(exist_ok=True)
+    # The other workers wait for the one that installs it.
+    with open(f"{there}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not there.exists():
+            beside = tempfile.mkdtemp(dir=there.parent)
+            command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", beside]
+            done = subprocess.run([*command, f"watchdog=={OLDEST}"], capture_output=True, check=False)
+            if done.returncode:
+                shutil.rmtree(beside)
+                pytest.skip(f"watchdog {OLDEST} cannot be installed: {done.stderr.decode().strip().splitlines()[-1]}")
             os.rename(beside, there)
-        except OSError:
-            # Another worker was quicker.
-            shutil.rmtree(beside)
     return there
 
 
@@ -76,7 +77,24 @@ class Watching:
         self._seen = 0
 
     def write(self, name: str, text: str) -> None:
-        (self.service / name).write_text(text)
+        """Save a file at once; a watcher that meets it half written is another matter."""
+        beside = self.folder / "written"
+        beside.write_text(text)
+        beside.rename(self.service / name)
+
+    @contextlib.contextmanager
+    def stopped(self) -> Iterator[None]:
+        """The watcher sees nothing of what happens within, and then all of it at once, however long it took."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
+
+    def compile(self) -> None:
+        """Compile the rules before the watcher is there, which then has nothing to do at its start."""
+        done = run([ours("tcprules"), "tcp.smtp.cdb", "tcp.smtp.tmp", "tcp.smtp"], stdin=b":allow\n", cwd=self.service)
+        assert done.code == 0
 
     def start(self, *arguments: str | Path, path: str = PATH, env: dict[str, str] | None = None) -> None:
         """Watch, by default the one service, and wait until it is known as it is."""

@@ -78,7 +78,10 @@ def test_no_more_than_a_few_run_at_once_and_the_others_get_their_turn(loop: Loop
 
 def test_a_job_that_takes_too_long_is_killed_with_all_it_has_started(loop: Loop, jobs: Jobs, folder: Path) -> None:
     ended: list[Ended] = []
-    jobs.start(order(folder, "echo begun; sleep 1000 & sleep 1000", limit=0.3), ended.append)
+    jobs.start(order(folder, "echo begun; touch begun; sleep 1000 & sleep 1000", limit=0.3), ended.append)
+    # Begun in this turn; its time is over in a later one.
+    loop.turn(0)
+    until((folder / "begun").exists)
     turn_until(loop, lambda: len(ended) == 1)
     assert ended == [Ended(9, late=True, output=b"begun\n")]
 

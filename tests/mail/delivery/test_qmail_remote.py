@@ -116,13 +116,13 @@ def test_recipients_are_reported_in_their_order_and_the_message_goes_to_those_ac
 
 @pytest.mark.parametrize("when", ["greeting", "MAIL", "DATA"])
 def test_a_server_that_says_nothing_is_left_after_timeoutremote(qmail: Qmail, when: str) -> None:
-    qmail.control("timeoutremote", "1\n")
+    qmail.control("timeoutremote", "3\n")
     with ScriptedServer({when: SILENCE}) as server:
         assert qmail.send_to(server).endswith(DIED)
 
 
 def test_silence_after_the_message_may_mean_a_duplicate(qmail: Qmail) -> None:
-    qmail.control("timeoutremote", "1\n")
+    qmail.control("timeoutremote", "3\n")
     with ScriptedServer({"message": SILENCE}) as server:
         reports = qmail.send_to(server)
     assert reports == R + b"ZConnected to 127.0.0.1 but connection died. Possible duplicate! (#4.4.2)\n\0"

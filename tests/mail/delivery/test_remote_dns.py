@@ -78,7 +78,8 @@ def test_a_relay_s_name_is_looked_up_and_its_exchangers_are_not(qmail: Qmail) ->
     with NameServer(f"{network}.63", zone) as names, ScriptedServer(address=f"{network}.3") as server:
         qmail.control("smtproutes", f"remote.example:relay.example:{server.port}\n")
         assert qmail.send(env={"DNSCACHEIP": names.address}).startswith(R + b"K")
-        assert names.asked == [("relay.example.", "A"), ("relay.example.", "AAAA")]
+        # Each once, or again if the answer did not come in time.
+        assert list(dict.fromkeys(names.asked)) == [("relay.example.", "A"), ("relay.example.", "AAAA")]
 
 
 def test_a_relay_that_does_not_exist_is_named_in_the_report(qmail: Qmail) -> None:

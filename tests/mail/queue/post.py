@@ -11,7 +11,7 @@ from pathlib import Path
 
 from svtree.mail import accounts
 from svtree.mail.queue.layout import make_queue
-from tests.harness import PATH, Processes, Result, environment, ours, until
+from tests.harness import DEADLINE, PATH, Processes, Result, environment, ours, until
 
 HOST = "mail.example.com"
 MESSAGE = b"Subject: testing\n\nThis is a test.\n"
@@ -96,7 +96,7 @@ class Post:
         """TERM, and wait for the end."""
         assert self.running is not None
         self.running.terminate()
-        return self.running.wait(60)
+        return self.running.wait(DEADLINE)
 
     def signal(self, number: signal.Signals) -> None:
         """Send qmail-send, which has nothing to do, a signal; returns when it has done what that asks for."""
@@ -135,7 +135,7 @@ class Post:
                 stdout=out,
                 stderr=subprocess.PIPE,
                 env=environment(self.env(env)),
-                timeout=30,
+                timeout=DEADLINE,
                 check=False,
             )
             return Result(done.returncode, b"", done.stderr)

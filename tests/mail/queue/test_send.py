@@ -6,12 +6,14 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
-from tests.harness import until
+from tests.harness import DEADLINE, until
 from tests.mail.queue.post import HOST, MESSAGE, Post
 
 JIRO = f"jiro@{HOST}"
@@ -51,6 +53,7 @@ def test_hup_reads_locals_and_virtualdomains_again_and_says_nothing(post: Post) 
     assert post.queue(["a@new.example"]).code == 0
     post.seen("to remote a@new.example")
     post.empty()
+    post.seen("^end msg")
     post.control("locals", f"{HOST}\nnew.example")
     post.control("virtualdomains", "virtual.example:joe")
     before = post.log()
@@ -87,7 +90,7 @@ def test_term_waits_for_what_runs_starts_nothing_and_leaves_no_process(post: Pos
     gate = os.open(fifo, os.O_WRONLY)
     os.write(gate, b"go\n")
     os.close(gate)
-    assert process.wait(30) == 0
+    assert process.wait(DEADLINE) == 0
     lines = post.log()
     assert lines[-1:] == ["status: exiting"]
     assert any(line.endswith("exitasap") for line in lines)
@@ -106,7 +109,7 @@ def test_what_is_not_done_is_done_by_the_next_qmail_send(post: Post) -> None:
     due = (post.home / "queue" / recipients).stat().st_mtime
     born = (post.home / "queue" / recipients.replace("local", "info")).stat().st_mtime
     # The second attempt of a local message is due 10 squared seconds after its birth, give or take the first one's age.
-    assert 100 <= due - int(born) <= 144
+    assert 100 <= due - int(born) <= (10 + (time.time() - int(born)) ** 0.5) ** 2 + 1
     (post.folder / "exit").write_text("0")
     os.utime(post.home / "queue" / recipients, (time.time() - 5,) * 2)
     post.start()
@@ -141,7 +144,7 @@ def test_no_more_deliveries_run_than_control_says(post: Post) -> None:
     post.empty()
     used = [int(line.split()[2].split("/")[0]) for line in post.log() if line.startswith("status: local")]
     assert max(used) == 3
-    assert sum("success" in line for line in post.log()) == 20
+    post.seen("success", 20)
 
 
 def test_qmail_local_is_called_with_qmail_lspawns_words(post: Post) -> None:
@@ -176,7 +179,7 @@ def test_the_postmaster_of_control_gets_the_double_bounce(post: Post) -> None:
 def test_a_second_qmail_send_does_not_start(post: Post) -> None:
     post.start()
     second = post.processes.start(["qmail-start", "./Mailbox"], env=post.env(), stdout=-1)
-    out, _ = second.communicate(timeout=30)
+    out, _ = second.communicate(timeout=DEADLINE)
     assert second.returncode == 111
     assert b"already running" in out or os.geteuid() == 0
     assert post.queue([f"nobody-here@{HOST}"]).code == 0
@@ -187,34 +190,35 @@ def test_a_second_qmail_send_does_not_start(post: Post) -> None:
 def test_qmail_send_says_why_it_cannot_start(post: Post) -> None:
     (post.home / "control" / "me").unlink()
     process = post.processes.start(["qmail-start", "./Mailbox"], env=post.env())
-    out, _ = process.communicate(timeout=30)
+    out, _ = process.communicate(timeout=DEADLINE)
     assert process.returncode == 111
     assert out.startswith(b"alert: cannot start: unable to read controls")
 
 
-def test_losing_a_spawner_ends_qmail_send_which_says_so(post: Post) -> None:
-    import psutil
+def part(process: subprocess.Popen[bytes], name: str) -> psutil.Process:
+    """The part of that name; it may not be what it is to be yet."""
 
+    def found() -> list[psutil.Process]:
+        children = psutil.Process(process.pid).children()
+        return [each for each in children if any(name in word for word in each.cmdline())]
+
+    (one,) = until(found)
+    return one
+
+
+def test_losing_a_spawner_ends_qmail_send_which_says_so(post: Post) -> None:
     process = post.start()
-    (spawner,) = [
-        each for each in psutil.Process(process.pid).children() if any("lspawn" in word for word in each.cmdline())
-    ]
-    spawner.kill()
-    assert process.wait(30) == 0
+    part(process, "lspawn").kill()
+    assert process.wait(DEADLINE) == 0
     assert "alert: oh no! lost spawn connection! dying..." in post.log()
 
 
 def test_losing_qmail_clean_ends_qmail_send_which_says_so(post: Post) -> None:
-    import psutil
-
     post.program("qmail-local", "exit 0\n")
     process = post.start()
-    (cleaner,) = [
-        each for each in psutil.Process(process.pid).children() if any("clean" in word for word in each.cmdline())
-    ]
-    cleaner.kill()
+    part(process, "clean").kill()
     assert post.queue([JIRO]).code == 0
-    assert process.wait(30) == 0
+    assert process.wait(DEADLINE) == 0
     assert "alert: oh no! lost qmail-clean connection! dying..." in post.log()
     # Nothing is lost: the message is still in todo/, and the next qmail-send delivers it.
     post.start()
@@ -227,8 +231,8 @@ def test_the_logger_gets_the_log_and_ends_with_the_rest(post: Post) -> None:
     kept = post.folder / "kept"
     until(lambda: kept.read_text().startswith("status: local 0/10 remote 0/20\n"))
     process.terminate()
-    assert process.wait(30) == 0
-    assert kept.read_text().endswith("status: exiting\n")
+    assert process.wait(DEADLINE) == 0
+    until(lambda: kept.read_text().endswith("status: exiting\n"))
 
 
 def test_a_todo_file_that_makes_no_sense_is_named_and_the_rest_goes_on(post: Post) -> None:
@@ -269,7 +273,7 @@ def test_many_messages_at_once_are_each_delivered_once(post: Post) -> None:
     post.start()
     post.empty()
     assert len(post.mail("jiro")) == 60
-    assert sum(line.startswith("end msg") for line in post.log()) == 60
+    assert len(post.seen("^end msg", 60)) == 60
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
@@ -287,7 +291,7 @@ def test_recipients_are_on_disk_before_todo_goes_and_a_bounce_before_its_recipie
     assert post.queue([JIRO], f"s@{HOST}").code == 0
     post.empty()
     assert post.stop() == 0
-    tracer.wait(20)
+    tracer.wait(DEADLINE)
     assert _story(trace)[:10] == [
         "create info",
         "create local",
