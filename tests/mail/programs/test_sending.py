@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from svtree.mail.queue.layout import make_queue
-from tests.harness import DEADLINE, Processes, ours
+from tests.harness import DEADLINE, Processes, ours, until
 from tests.mail.queue.post import HOST, Post
 
 SHORT = "/usr/bin:/bin"
@@ -95,15 +95,17 @@ def test_bp_lists_the_queue(folder: Path, processes: Processes) -> None:
     post.start()
     post.queue([f"joe@{HOST}"])
     post.seen("^info msg")
-    done = subprocess.run(
-        [ours("sendmail"), "-bp"],
-        env={"PATH": SHORT, "QMAILHOME": str(post.home)},
-        capture_output=True,
-        timeout=DEADLINE,
-        check=False,
-    )
-    assert done.returncode == 0
-    assert done.stdout.endswith(b"\n\tlocal\tjoe@mail.example.com\n")
+
+    def listed() -> bytes:
+        return subprocess.run(
+            [ours("sendmail"), "-bp"],
+            env={"PATH": SHORT, "QMAILHOME": str(post.home)},
+            stdout=subprocess.PIPE,
+            timeout=DEADLINE,
+            check=True,
+        ).stdout
+
+    until(lambda: listed().endswith(b"\n\tlocal\tjoe@mail.example.com\n"))
 
 
 def test_links_to_it_are_called_for_one_thing(sender: Sender, folder: Path) -> None:

@@ -150,7 +150,7 @@ def test_what_another_qmail_queue_answers_is_passed_on(home: Path) -> None:
 
 
 def test_a_silent_client_is_told_so_and_its_message_forgotten(home: Path) -> None:
-    (home / "control" / "timeoutsmtpd").write_text("1\n")
+    (home / "control" / "timeoutsmtpd").write_text("3\n")
     with serve(["qmail-smtpd"], {"QMAILHOME": str(home)}) as served:
         served.client.sendall(MESSAGE[:-3])
         assert served.rest().endswith(b"354 go ahead\r\n451 timeout (#4.4.2)\r\n")
