@@ -33,7 +33,7 @@ PAUSE = 0.05
 class ViaSocket:
     """qmail-queued takes the message."""
 
-    __slots__ = ("_addressing", "_held", "_size", "_socket")
+    __slots__ = ("_addressing", "_held", "_size", "_socket", "_wire")
 
     def __init__(self, home: bytes, origin: bytes | None, patience: float) -> None:
         """Connect, waiting up to `patience` seconds for a server that is not there."""
@@ -42,47 +42,56 @@ class ViaSocket:
         self._size = 0
         self._socket = _connect(home, patience)
         self._socket.settimeout(SILENCE)
-        self._send(netstring.encode(origin or b""))
+        # What has not been sent yet: a message of the usual size leaves in one piece, and wakes the server once.
+        self._wire = bytearray(netstring.encode(origin or b""))
 
     def write(self, data: bytes) -> None:
         """Add to the message."""
         self._held.append(data)
         self._size += len(data)
         if self._size >= PIECE:
-            self._flush()
+            self._encode()
+            self._send()
 
     def address(self, records: bytes) -> None:
         """End the message, if it has not ended, and add records of the envelope."""
         if not self._addressing:
-            self._flush()
+            self._encode()
             self._addressing = True
-            self._send(netstring.encode(b""))
+            self._wire += netstring.encode(b"")
         self.write(records)
 
     def commit(self) -> int:
         """End the envelope and wait for the answer."""
-        self._flush()
-        self._send(netstring.encode(b""))
+        self.end()
         code, pid = self._answer()
         self.abandon()
         if code:
             raise SubmitError(code)
         return pid
 
+    def end(self) -> None:
+        """End the envelope: from here on the server may accept the message."""
+        self._encode()
+        self._wire += netstring.encode(b"")
+        self._send()
+
     def abandon(self) -> None:
         """Close the connection: before the answer, the message is forgotten."""
         self._held.clear()
         self._socket.close()
 
-    def _flush(self) -> None:
+    def _encode(self) -> None:
         if self._size:
             data = b"".join(self._held)
             self._held.clear()
             self._size = 0
-            self._send(b"".join(netstring.encode(data[at : at + PIECE]) for at in range(0, len(data), PIECE)))
+            for at in range(0, len(data), PIECE):
+                self._wire += netstring.encode(data[at : at + PIECE])
 
-    def _send(self, data: bytes) -> None:
-        view = memoryview(data)
+    def _send(self) -> None:
+        view = memoryview(bytes(self._wire))
+        self._wire.clear()
         try:
             while view:
                 view = view[self._socket.send(view, MSG_NOSIGNAL) :]

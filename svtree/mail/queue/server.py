@@ -17,6 +17,7 @@ from svtree.formats.record import record
 from svtree.mail.queue import codes, submit, writer
 from svtree.mail.queue.client import PIECE
 from svtree.mail.queue.codes import SubmitError
+from svtree.mail.queue.committing import Applicant, Committer
 from svtree.system.loop import READ
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ MINUTE = 60.0
 
 @record
 class Limits:
-    """What one message and one uid may be. Trusted uids (root and the queue's owner, mail services) have no rate."""
+    """What one message and one uid may be; per_uid and per_minute are not for root, the queue's owner and services."""
 
     connections: int = 400
     per_uid: int = 100
@@ -72,10 +73,15 @@ class Server:
         self._loop = loop
         self._limits = limits
         self._clients: dict[int, _Client] = {}
-        self._ready: list[_Client] = []
+        self._committer = Committer(queue, loop)
         self._rates: dict[int, int] = {}
         self._stopping = False
+        self._listening = False
         self._trusted = {0, queue.owner, os.geteuid()}
+        # Bounded by tcpserver or by what they deliver, as in the original.
+        self._services = self._trusted | submit.service_uids()
+        # How many connections each uid has.
+        self._crowd: dict[int, int] = {}
         listener.setblocking(False)
         self._listen()
         self._loop.after(MINUTE, self._every_minute)
@@ -93,6 +99,7 @@ class Server:
 
     def close(self) -> None:
         """Forget the messages that are not complete."""
+        self._committer.close()
         for client in list(self._clients.values()):
             self._drop(client)
 
@@ -106,13 +113,13 @@ class Server:
                 return
             except OSError:
                 # No descriptor is left, most likely; looking again at once would only burn the processor.
-                self._loop.forget(self._listener.fileno())
+                self._pause()
                 self._loop.after(1, self._listen)
                 return
             self._welcome(connection)
             if len(self._clients) >= self._limits.connections:
                 # The others wait in the backlog until one has gone.
-                self._loop.forget(self._listener.fileno())
+                self._pause()
                 return
 
     def _welcome(self, connection: socket.socket) -> None:
@@ -126,8 +133,8 @@ class Server:
         client = _Client(connection, uid, pid, self._loop.clock.monotonic())
         descriptor = connection.fileno()
         self._clients[descriptor] = client
-        same = sum(1 for each in self._clients.values() if each.uid == uid)
-        if uid not in self._trusted and same > self._limits.per_uid:
+        self._crowd[uid] = self._crowd.get(uid, 0) + 1
+        if uid not in self._services and self._crowd[uid] > self._limits.per_uid:
             self._answer(client, codes.REFUSED_NOW)
             return
         self._loop.watch(descriptor, READ, lambda _: self._read(client))
@@ -196,21 +203,14 @@ class Server:
         client.entry.ready()
         client.complete = True
         self._loop.forget(client.socket.fileno())
-        if not self._ready:
-            # At the end of this turn, together with whatever else is complete by then.
-            self._loop.after(0, self._commit)
-        self._ready.append(client)
+        self._committer.accept(Applicant(client.entry, lambda failure: self._committed(client, failure)))
 
-    def _commit(self) -> None:
-        ready, self._ready = self._ready, []
-        pairs = [(client, client.entry) for client in ready if client.entry is not None]
-        outcomes = writer.commit(self._queue, [entry for _, entry in pairs])
-        for (client, _), failure in zip(pairs, outcomes, strict=True):
-            client.entry = None
-            self._answer(client, failure.code if failure is not None else 0)
+    def _committed(self, client: _Client, failure: SubmitError | None) -> None:
+        client.entry = None
+        self._answer(client, failure.code if failure is not None else 0)
 
     def _allow(self, uid: int) -> bool:
-        if uid in self._trusted:
+        if uid in self._services:
             return True
         self._rates[uid] = self._rates.get(uid, 0) + 1
         return self._rates[uid] <= self._limits.per_minute
@@ -239,15 +239,24 @@ class Server:
         if self._clients.pop(descriptor, None) is None:
             return
         self._loop.forget(descriptor)
-        if client.entry is not None and client not in self._ready:
+        self._crowd[client.uid] -= 1
+        if not self._crowd[client.uid]:
+            del self._crowd[client.uid]
+        if client.entry is not None and not client.complete:
             client.entry.abandon()
         client.socket.close()
-        self._listen()
+        if not self._listening:
+            self._listen()
         self._end_if_idle()
 
     def _listen(self) -> None:
         if not self._stopping:
             self._loop.watch(self._listener.fileno(), READ, self._accept)
+            self._listening = True
+
+    def _pause(self) -> None:
+        self._loop.forget(self._listener.fileno())
+        self._listening = False
 
     def _end_if_idle(self) -> None:
         if self._stopping and not self._clients:

@@ -173,6 +173,19 @@ def invoker(uid: int, origin: bytes | None, owner: int) -> bytes:
     return b"by uid %d" % uid
 
 
+def service_uids() -> set[int]:
+    """The uids of qmail's own accounts that put mail into the queue, of those that this machine has."""
+    import pwd
+
+    found = set()
+    for name in INVOKERS:
+        try:
+            found.add(pwd.getpwnam(os.fsdecode(name)).pw_uid)
+        except KeyError:
+            continue
+    return found
+
+
 class InProcess:
     """This process writes the queue."""
 

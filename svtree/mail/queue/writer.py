@@ -18,12 +18,8 @@ from errno import ENOMEM
 from svtree.formats import dates, queuefiles
 from svtree.mail.queue import codes, trigger
 from svtree.mail.queue.codes import SubmitError
-from svtree.mail.queue.sync import CROWD, syncfs
+from svtree.mail.queue.sync import syncfs
 from svtree.system.streams import write_all
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
 
 # Must stay below the 36 hours after which qmail-send removes what it takes for abandoned.
 LIFETIME = 86400
@@ -78,6 +74,14 @@ class Queue:
         os.fchmod(descriptor, MODE)
         if self.owner != os.geteuid():
             os.fchown(descriptor, self.owner, -1)
+
+    def settle(self) -> None:
+        """Put everything that has been written into the queue on disk. Raises OSError."""
+        try:
+            syncfs(self.descriptor)
+        except OSError:
+            self.losses += 1
+            raise
 
     def sync_names(self, directory: bytes) -> None:
         """Put the names in a directory below queue/ on disk."""
@@ -140,11 +144,29 @@ class Entry:
         self._flush(self._envelope)
 
     def commit(self) -> None:
-        """Accept this message: on disk, and in todo/, when this returns."""
+        """Accept this message: on disk, and in todo/, when this returns. One of many is committing.py's."""
         self.ready()
-        (failure,) = commit(self._queue, [self])
-        if failure is not None:
-            raise failure
+        try:
+            self.settle()
+        except OSError as error:
+            self.abandon()
+            raise SubmitError(codes.WRITE) from error
+        self.link()
+        try:
+            self._queue.sync_names(b"todo")
+        except OSError as error:
+            # It may be seen, even delivered, already: it is not taken back. The sender will send again, and a message
+            # that arrives twice is within the promise; one that is lost is not.
+            raise SubmitError(codes.WRITE) from error
+        finally:
+            self.forget()
+            trigger.pull(self._queue.descriptor)
+
+    def settle(self) -> None:
+        """Put message, envelope and the name mess/N on disk. Raises OSError."""
+        os.fsync(self._message)
+        os.fsync(self._envelope)
+        self._queue.sync_names(os.path.dirname(queuefiles.split("mess", self.number)))
 
     def abandon(self) -> None:
         """Take the message out of the queue; safe to say after it was committed or abandoned."""
@@ -173,10 +195,6 @@ class Entry:
         if self._losses != self._queue.losses:
             self.abandon()
             raise SubmitError(codes.WRITE)
-
-    def files(self) -> tuple[int, int]:
-        """The descriptors of mess/N and intd/N."""
-        return self._message, self._envelope
 
     def link(self) -> None:
         """Make todo/N: from here on qmail-send may see the message."""
@@ -226,74 +244,6 @@ class Entry:
         except OSError as error:
             self.abandon()
             raise SubmitError(codes.NO_MEMORY if error.errno == ENOMEM else codes.WRITE) from error
-
-
-def commit(queue: Queue, entries: Sequence[Entry]) -> list[SubmitError | None]:
-    """Accept messages that are `ready`, with as few syncs as can be; say of each whether, and why, it failed.
-
-    Those with None are on disk, data and names, and in todo/.
-    """
-    outcomes = [_attempt(each.intact) for each in entries]
-    try:
-        _settle(queue, [each for each, failed in zip(entries, outcomes, strict=True) if failed is None])
-    except OSError as error:
-        for each in entries:
-            each.abandon()
-        return [_failure(codes.WRITE, error) for _ in entries]
-    outcomes = [failed or _attempt(each.link) for each, failed in zip(entries, outcomes, strict=True)]
-    linked = [each for each, failed in zip(entries, outcomes, strict=True) if failed is None]
-    try:
-        _settle_todo(queue, len(linked))
-    except OSError as error:
-        # It may be seen, even delivered, already: it is not taken back. The sender will send again, and a message
-        # that arrives twice is within the promise; one that is lost is not.
-        outcomes = [each or _failure(codes.WRITE, error) for each in outcomes]
-    for each in linked:
-        each.forget()
-    trigger.pull(queue.descriptor)
-    return outcomes
-
-
-def _settle(queue: Queue, entries: Sequence[Entry]) -> None:
-    """Put messages, envelopes and the names mess/N on disk."""
-    if len(entries) >= CROWD:
-        _settle_everything(queue)
-        return
-    for each in entries:
-        for descriptor in each.files():
-            os.fsync(descriptor)
-    for name in {os.path.dirname(queuefiles.split("mess", each.number)) for each in entries}:
-        queue.sync_names(name)
-
-
-def _settle_todo(queue: Queue, count: int) -> None:
-    """Put the names todo/N on disk."""
-    if count >= CROWD:
-        _settle_everything(queue)
-    elif count:
-        queue.sync_names(b"todo")
-
-
-def _settle_everything(queue: Queue) -> None:
-    try:
-        syncfs(queue.descriptor)
-    except OSError:
-        queue.losses += 1
-        raise
-
-
-def _attempt(step: Callable[[], None]) -> SubmitError | None:
-    try:
-        step()
-    except SubmitError as error:
-        return error
-    return None
-
-
-def _failure(code: int, cause: OSError) -> SubmitError:
-    failure = SubmitError(code)
-    failure.__cause__ = cause
-    return failure
 
 
 def _discard(queue: Queue, name: bytes) -> None:

@@ -192,8 +192,7 @@ def test_many_clients_at_once_are_all_served_and_share_syncs(post: Post, queued:
     connections = [client._socket for client in clients]
     for client in clients:
         client.address(ENVELOPE)
-        client._flush()
-        client._send(netstring.encode(b""))
+        client.end()
     assert [code(answer(connection)) for connection in connections] == [0] * 50
     for client in clients:
         client.abandon()
