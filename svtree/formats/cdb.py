@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 TABLES = 256
 HEADER = 8 * TABLES
 LIMIT = 1 << 32
+FULL = "more than 4 GB of records"
 START = 5381
 TWO = Struct("<II")
 # A slot of a hash table, as bytes: a million of them are moved about and never counted with. Those of one table lie
@@ -132,25 +133,50 @@ def make(pairs: Iterable[Pair]) -> Iterator[bytes]:
 def make_columns(batches: Iterable[Columns]) -> Iterator[bytes]:
     """The blocks of a cdb whose records come in batches: the keys of some records, and as many data.
 
-    Batches of about LANES records are quickest. A million records need about as many times 60 bytes, since the first
-    block tells where the last ones are. Raises CdbError, before the first block, if they would not fit into 4 GB.
+    Batches of about LANES records are quickest. All is in memory before the first block, which tells where the last
+    ones are; who can write it last takes a Maker. Raises CdbError, before that, if it would not fit into 4 GB.
     """
-    blocks: list[bytes] = []
-    buckets = [bytearray() for _ in range(TABLES)]
-    position = HEADER
-    for keys, data in batches:
-        block, position = _records(keys, data, position, buckets)
-        blocks.append(block)
-    if position + 2 * sum(map(len, buckets)) >= LIMIT:
-        raise CdbError("more than 4 GB of records")
-    header: list[int] = []
-    for bucket in buckets:
-        header += (position, 2 * len(bucket) // SLOT)
-        position += 2 * len(bucket)
-    yield pack("<512I", *header)
+    maker = Maker()
+    blocks = [maker.add(keys, data) for keys, data in batches]
+    yield header(maker.end, [*map(len, maker.buckets)])
     yield from blocks
-    for bucket in buckets:
-        yield _table(bucket)
+    yield from map(table, maker.buckets)
+
+
+class Maker:
+    """The records of a cdb, as they come, and what its hash tables will be made of.
+
+    `end` is where the next record begins. `buckets` are the slots of each hash table, in the order of their records.
+    """
+
+    def __init__(self) -> None:
+        """Before the first record."""
+        self.end = HEADER
+        self.buckets = [bytearray() for _ in range(TABLES)]
+
+    def add(self, keys: Sequence[bytes], data: Sequence[bytes]) -> bytes:
+        """The bytes of some more records, which begin at `end`; CdbError where they do not fit into 4 GB."""
+        block, self.end = _records(keys, data, self.end, self.buckets)
+        return block
+
+
+def header(end: int, sizes: Sequence[int]) -> bytes:
+    """The first block of a cdb whose records end at `end`, with buckets of these sizes; CdbError if it is too large."""
+    if end + 2 * sum(sizes) >= LIMIT:
+        raise CdbError(FULL)
+    numbers: list[int] = []
+    for size in sizes:
+        numbers += (end, 2 * size // SLOT)
+        end += 2 * size
+    return pack("<512I", *numbers)
+
+
+def later(bucket: bytes | bytearray, distance: int) -> bytes:
+    """The slots of a bucket whose records all stand so many bytes later."""
+    count = len(bucket) // SLOT
+    # The positions are the upper halves of slots, and none of them grows beyond its own.
+    more = int.from_bytes(TWO.pack(0, distance) * count, "little")
+    return (int.from_bytes(bucket, "little") + more).to_bytes(len(bucket), "little")
 
 
 def hash_of(key: bytes) -> int:
@@ -217,7 +243,7 @@ def _records(
     heads, whole = _heads(lengths, longest, data)
     *positions, after = accumulate(whole, initial=position)
     if after >= LIMIT:
-        raise CdbError("more than 4 GB of records")
+        raise CdbError(FULL)
     parts = [b""] * (3 * count)
     parts[::3] = heads
     parts[1::3] = keys
@@ -251,7 +277,7 @@ def _heads(lengths: Sequence[int], longest: int, data: Sequence[bytes]) -> tuple
     return unpack("8s" * count, heads), bytes(map(int.__add__, lengths, others)).translate(LONGER)
 
 
-def _table(bucket: bytearray) -> bytes:
+def table(bucket: bytes | bytearray) -> bytes:
     """A hash table: each record in the first slot that is free from its own on, earlier records first."""
     count = len(bucket) // SLOT
     size = 2 * count

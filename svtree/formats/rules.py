@@ -93,14 +93,17 @@ def records(text: bytes) -> Iterator[tuple[bytes, bytes]]:
         yield from zip(found, data, strict=True)
 
 
-def columns(text: bytes) -> Iterator[Columns]:
+def columns(text: bytes, beyond: set[tuple[int, int]] | None = None) -> Iterator[Columns]:
     """The same in batches: some keys, and as many data. Made for files of a million lines.
+
+    The last record tells the lengths of networks. With `beyond` they are put there instead, as bits and length, by
+    whoever compiles a part of the rules.
 
     Batches are as long as lines can be taken apart by the ways they go on after their addresses; after one with
     something else in it they are short for a while.
     """
     ways = Ways()
-    seen: set[tuple[int, int]] = set()
+    seen: set[tuple[int, int]] = set() if beyond is None else beyond
     line = 1
     start = 0
     size = SHORTEST
@@ -122,7 +125,7 @@ def columns(text: bytes) -> Iterator[Columns]:
             many, data = [], []
         line += batch.count(b"\n")
         start = end
-    if seen:
+    if seen and beyond is None:
         many.append(NETWORKS)
         data.append(pack_lengths(seen))
     yield many, data

@@ -13,15 +13,16 @@ import gc
 import os
 import stat
 
-from svtree.formats.cdb import CdbError, make_columns
-from svtree.formats.rules import RulesError, columns
+from svtree.formats.cdb import CdbError
+from svtree.formats.rules import RulesError
 from svtree.program import PERMANENT, Fatal, UsageError
 from svtree.system.errors import reason
-from svtree.system.streams import complain, read_all, write_all
+from svtree.system.streams import complain, read_all
+from svtree.tcp.compiling import compile_rules
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from svtree.program import Environ
 
@@ -59,7 +60,10 @@ def _compile(target: bytes, temporary: bytes, name: Sequence[bytes]) -> bytes:
     # A million small objects without a cycle among them: the collector would only look through them again and again.
     gc.disable()
     try:
-        _write(descriptor, make_columns(columns(text)))
+        compile_rules(text, descriptor)
+        os.fsync(descriptor)
+        # A full quota may show only here.
+        os.close(descriptor)
     except RulesError as error:
         raise Fatal(_explain(error, name), PERMANENT) from error
     except CdbError as error:
@@ -96,14 +100,6 @@ def _refuse_to_destroy_the_input(*outputs: bytes) -> None:
             continue
         if stat.S_ISREG(found.st_mode) and os.path.samestat(source, found):
             raise Fatal(path + b" is the input itself", PERMANENT)
-
-
-def _write(descriptor: int, blocks: Iterable[bytes]) -> None:
-    for block in blocks:
-        write_all(descriptor, block)
-    os.fsync(descriptor)
-    # A full quota may show only here.
-    os.close(descriptor)
 
 
 def _explain(error: RulesError, name: Sequence[bytes]) -> bytes:
