@@ -78,8 +78,7 @@ def encode(name: bytes) -> bytes:
 def reverse(ip: bytes) -> bytes:
     """The name under which the host name of an address is found: RFC 1035, 3.5, and RFC 3596, 2.5."""
     if b":" in ip:
-        digits = b"%032x" % (networks.parse_v6(ip) or 0)
-        return b".".join([digits[at : at + 1] for at in range(31, -1, -1)]) + b".ip6.arpa"
+        return networks.nibbles(networks.parse_v6(ip) or 0) + b".ip6.arpa"
     return b".".join(reversed(ip.split(b"."))) + b".in-addr.arpa"
 
 

@@ -130,6 +130,12 @@ def format_v6(number: int) -> bytes:
     return text[1:]
 
 
+def nibbles(number: int) -> bytes:
+    """The hexadecimal digits of an IPv6 address, the last first, dots between them: RFC 3596, section 2.5."""
+    digits = b"%032x" % number
+    return b".".join([digits[at : at + 1] for at in range(31, -1, -1)])
+
+
 def mask(bits: int, number: int, length: int) -> int:
     """The number with all bits beyond the length 0."""
     rest = bits - length

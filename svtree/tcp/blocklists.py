@@ -1,10 +1,12 @@
 """Whether a client's address is on a list that the DNS serves: a TXT record blocks it, an A record clears it.
 
-Follows rblsmtpd.c of ucspi-tcp 0.88. Lists are asked in the order they are given, up to the first that decides.
+Follows rblsmtpd.c of ucspi-tcp 0.88, and RFC 5782, section 2.4, for clients with IPv6 addresses, which the original
+does not know. Lists are asked in the order they are given, up to the first that decides.
 """
 
 from __future__ import annotations
 
+from svtree.formats import networks
 from svtree.formats.record import record
 
 TYPE_CHECKING = False
@@ -59,7 +61,17 @@ def told(value: bytes | None) -> Verdict:
 
 
 def reversed_address(ip: bytes) -> bytes:
-    """The beginning of the name under which lists have an address: its parts in reverse, a dot after each."""
+    """The beginning of the name under which lists have an address: its parts in reverse, a dot after each.
+
+    The parts of an IPv6 address are its 32 hexadecimal digits; a zone (%eth0) is none of it. One that stands for an
+    IPv4 address is that.
+    """
+    if b":" in ip:
+        found = networks.parse(ip.partition(b"%")[0])
+        if found is not None and found[0] == networks.V6:
+            return networks.nibbles(found[1]) + b"."
+        if found is not None:
+            ip = networks.to_text(*found)
     return b"".join(part + b"." for part in reversed(ip.split(b"."))) if ip else b""
 
 

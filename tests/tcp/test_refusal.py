@@ -101,3 +101,17 @@ def test_a_refusal_is_for_good_only_when_every_list_could_be_asked() -> None:
 def test_an_address_is_looked_up_in_reverse() -> None:
     assert blocklists.reversed_address(b"1.2.3.4") == b"4.3.2.1."
     assert blocklists.reversed_address(b"") == b""
+
+
+@pytest.mark.parametrize(
+    ("ip", "digits"),
+    [
+        # The example of RFC 5782, section 2.4.
+        (b"2001:db8:1:2:3:4:567:89ab", b"b.a.9.8.7.6.5.0.4.0.0.0.3.0.0.0.2.0.0.0.1.0.0.0.8.b.d.0.1.0.0.2."),
+        (b"2001:DB8::1", b"1" + b".0" * 23 + b".8.b.d.0.1.0.0.2."),
+        (b"fe80::1%eth0", b"1" + b".0" * 28 + b".8.e.f."),
+        (b"::ffff:192.0.2.1", b"1.2.0.192."),
+    ],
+)
+def test_lists_have_ipv6_addresses_by_their_digits_in_reverse(ip: bytes, digits: bytes) -> None:
+    assert blocklists.reversed_address(ip) == digits
