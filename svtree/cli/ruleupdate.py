@@ -36,14 +36,17 @@ def run(rules: RulesFile, environ: Environ) -> int:
     """Have the rules in force; the exit code is that of tcprules where it fails."""
     click.echo(f"Updating {rules.target} using {rules.source}")
     before = _content(rules.target)
+    # Race: a supervisor that watches the cdb may have restarted the service before we come to look who runs. Whoever
+    # runs now has the old rules; whoever runs later, and is another, has been restarted.
+    service = rules.service
+    running = None if service is None else _running(service)
     code = _compile(rules, environ)
     if code:
         return code
-    service = rules.service
     if service is None:
         click.echo(f"{rules.source.parent} is no service: tcpserver asks the new rules at the next connection")
     else:
-        _restart(service, noticed=rules.watched() and _content(rules.target) != before)
+        _restart(service, running, noticed=rules.watched() and _content(rules.target) != before)
     click.echo("\nUpdate is successful.")
     return 0
 
@@ -79,30 +82,38 @@ def _tcprules(environ: Environ) -> str:
     return os.fsdecode(found)
 
 
-def _restart(service: Path, *, noticed: bool) -> None:
-    """Restart a supervised service and wait until it runs again; `noticed`: its supervisor will do that by itself."""
-    name = service.resolve().name
+def _running(service: Path) -> int | None:
+    """The pid of the service, 0 while it is down; None where nobody supervises it."""
     directory = os.fsencode(service)
     try:
         ask.knock(directory)
-        old = ask.look(directory)
+        return ask.look(directory).pid
     except (OSError, status.StatusError):
+        return None
+
+
+def _restart(service: Path, old: int | None, *, noticed: bool) -> None:
+    """Have the service run in another process than `old`; `noticed`: its supervisor will see to that by itself."""
+    name = service.resolve().name
+    directory = os.fsencode(service)
+    if old is None:
         click.echo(f"{name} is not supervised: there is nothing to restart")
         return
-    if not old.pid:
+    if not old:
         click.echo(f"{name} is down: it will have the new rules when it is up")
         return
     if noticed:
         click.echo(f"{service / 'watch'}: restart")
     else:
         _ask(service, directory)
-    click.echo(f"Restarting {name}\nStopping {name}: pid {old.pid}")
-    if noticed and not _wait(directory, old.pid, NOTICING):
+    click.echo(f"Restarting {name}\nStopping {name}: pid {old}")
+    if noticed and not _wait(directory, old, NOTICING):
         # Another's supervisor, to which that file says nothing.
         _ask(service, directory)
-    if not _wait(directory, old.pid, RESTARTING):
+    new = _wait(directory, old, RESTARTING)
+    if not new:
         raise Fatal(f"{service} has not started again within {RESTARTING:.0f} seconds")
-    click.echo(f"Starting {name}: pid {ask.look(directory).pid}")
+    click.echo(f"Starting {name}: pid {new}")
 
 
 def _ask(service: Path, directory: bytes) -> None:
@@ -117,18 +128,19 @@ def _ask(service: Path, directory: bytes) -> None:
         raise Fatal(f"unable to control {service}: {reason(error)}") from error
 
 
-def _wait(directory: bytes, old: int, seconds: float) -> bool:
-    """Whether another process runs the service within so many seconds."""
+def _wait(directory: bytes, old: int, seconds: float) -> int:
+    """The pid of another process that runs the service; 0 where there is none within so many seconds."""
     until = time.monotonic() + seconds
     while True:
         try:
-            if ask.look(directory).pid not in (0, old):
-                return True
+            found = ask.look(directory).pid
+            if found not in (0, old):
+                return found
         except (OSError, status.StatusError):
             # Just being replaced, or its directory is; the deadline ends this.
             pass
         if time.monotonic() > until:
-            return False
+            return 0
         time.sleep(GLANCE)
 
 
