@@ -10,6 +10,8 @@ import os
 from errno import EINVAL, ENOSYS, EOPNOTSUPP
 from select import POLLIN, POLLOUT, poll
 
+from svtree.system import farewell
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,8 +48,6 @@ class Dialogue:
         self._gathered = bytearray()
         self._readable = poll()
         self._readable.register(source, POLLIN)
-        self._writable = poll()
-        self._writable.register(sink, POLLOUT)
         self._put: Callable[[int, memoryview], int] = _write_without_waiting
 
     def __enter__(self) -> Self:
@@ -93,8 +93,16 @@ class Dialogue:
                     raise GoneError from error
                 self._put = self._write_a_little
 
+    def part(self) -> None:
+        """Send what has been gathered; it is the last. Raises SilentError and GoneError."""
+        if self._gathered:
+            del self._gathered[: farewell.say(self._sink, self._gathered)]
+        self.flush()
+
     def _wait(self) -> None:
-        if not self._writable.poll(self._timeout):
+        writable = poll()
+        writable.register(self._sink, POLLOUT)
+        if not writable.poll(self._timeout):
             raise SilentError
 
     def _write_a_little(self, descriptor: int, data: memoryview) -> int:

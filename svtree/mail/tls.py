@@ -82,6 +82,10 @@ class Secured:
         if len(self._gathered) >= BLOCK:
             self.flush()
 
+    def part(self) -> None:
+        """As `flush`: `finish` is what ends it."""
+        self.flush()
+
     def hear(self, most: int = BLOCK) -> bytes:
         """What the client sends next, at least one byte. Raises SilentError and GoneError."""
         self.flush()

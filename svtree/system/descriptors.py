@@ -46,6 +46,14 @@ def duplicate(descriptor: int, at_least: int = 3) -> int:
 
 def ensure_standard() -> None:
     """Open /dev/null at 0, 1 and 2 where they are closed, so that no file of ours ever becomes a standard stream."""
+    try:
+        for descriptor in (0, 1, 2):
+            os.get_inheritable(descriptor)
+    except OSError:
+        _fill_standard()
+
+
+def _fill_standard() -> None:
     while True:
         descriptor = os.open(b"/dev/null", os.O_RDWR | os.O_CLOEXEC)
         if descriptor > 2:

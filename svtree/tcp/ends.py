@@ -61,7 +61,7 @@ def local_peer(client: socket.socket) -> Peer:
 def local_end(client: socket.socket) -> tuple[bytes, int]:
     """Our own address and port, or the path of our socket and 0; OSError where the kernel does not say."""
     address = client.getsockname()
-    if client.family == socket.AF_UNIX:
+    if not isinstance(address, tuple):
         return os.fsencode(address), 0
     return plain(address[0].partition("%")[0].encode()), address[1]
 

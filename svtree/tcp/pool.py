@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 import socket
 from functools import partial
+from struct import pack
 
 from svtree.system.errors import reason
 from svtree.system.loop import READ
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
             """Something is amiss."""
 
 
+SOL_SOCKET, SCM_RIGHTS = int(socket.SOL_SOCKET), int(socket.SCM_RIGHTS)
 # How long to wait before replacing a worker that has died without having anything to do, in seconds.
 PAUSE = 1.0
 
@@ -120,7 +122,7 @@ class Pool:
             if worker.channel is None:
                 continue
             try:
-                socket.send_fds(worker.channel, [message], [client.fileno()])
+                worker.channel.sendmsg((message,), ((SOL_SOCKET, SCM_RIGHTS, pack("i", client.fileno())),))
             except OSError:
                 # Dead already, and its end not yet seen.
                 continue

@@ -36,6 +36,7 @@ DENIED = 100
 SERVES = 1000
 # What a program of ours exits with after a session as they come: QUIT, or a client that went away without it.
 USUAL = frozenset((0, 1))
+STREAM = int(socket.SOCK_STREAM)
 SIGNALS = tuple(sorted(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}))
 LIMITS = tuple(getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_"))
 
@@ -53,7 +54,7 @@ def surroundings(descriptor: int) -> tuple[object, ...]:
         os.getgroups(),
         os.getpgrp(),
         os.getsid(0),
-        [resource.getrlimit(limit) for limit in LIMITS],
+        list(map(resource.getrlimit, LIMITS)),
         free,
     )
 
@@ -78,7 +79,7 @@ class Worker:
         self._directory = os.open(b".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self._umask = os.umask(0)
         os.umask(self._umask)
-        self._dispositions = [signal.getsignal(number) for number in SIGNALS]
+        self._dispositions = list(map(signal.getsignal, SIGNALS))
         self._before = surroundings(self._nothing)
 
     def serve(self) -> int:
@@ -88,7 +89,7 @@ class Worker:
             if not descriptors:
                 break
             # All said, so that the kernel need not be asked.
-            with socket.socket(self._family, socket.SOCK_STREAM, 0, descriptors[0]) as client:
+            with socket.socket(self._family, STREAM, 0, descriptors[0]) as client:
                 code, ran = self._session(client, Task.parse(message))
                 clean = self._restore(client)
             leaving = not clean or served == SERVES or (ran and code not in USUAL)
@@ -120,8 +121,8 @@ class Worker:
         os.umask(self._umask)
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.set_wakeup_fd(-1)
-        for number, now, before in zip(SIGNALS, map(signal.getsignal, SIGNALS), self._dispositions, strict=True):
-            if now is not before:
+        if list(map(signal.getsignal, SIGNALS)) != self._dispositions:
+            for number, before in zip(SIGNALS, self._dispositions, strict=True):
                 signal.signal(number, before)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         if not _childless():

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from svtree.mail.dialogue import Dialogue, GoneError, SilentError
+from svtree.system import farewell
 
 
 @pytest.fixture
@@ -26,6 +27,18 @@ def test_what_is_said_leaves_before_something_is_heard(pair: tuple[socket.socket
         dialogue.say(b"two")
         assert dialogue.hear() == b"hello"
         assert client.recv(100) == b"one two"
+
+
+@pytest.mark.parametrize("held_back", [0, 3, 9])
+def test_last_words_are_sent_whole_however_many_of_them_wait_for_the_end(
+    pair: tuple[socket.socket, socket.socket], held_back: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, server = pair
+    monkeypatch.setattr(farewell, "say", lambda descriptor, words: os.write(descriptor, bytes(words[:held_back])))
+    with Dialogue(5, server.fileno(), server.fileno()) as dialogue:
+        dialogue.say(b"last words")
+        dialogue.part()
+        assert client.recv(100, socket.MSG_WAITALL | socket.MSG_DONTWAIT) == b"last words"
 
 
 def test_no_more_is_heard_than_is_asked_for(pair: tuple[socket.socket, socket.socket]) -> None:

@@ -69,7 +69,7 @@ class _Server:
             self._perform(self._session.greet())
             while self._code is None:
                 self._perform(self._next_event())
-            self._dialogue.flush()
+            self._dialogue.part()
             return self._code
         except (GoneError, SilentError):
             # The client cannot be told anything any more.
