@@ -24,8 +24,19 @@ _SAFE = bytes(byte if 33 <= byte <= 126 and byte not in b"%:" else 63 for byte i
 
 
 @record
+class Proxy:
+    """Whom a client has come by: the proxy's address, and the end of the client's connection there."""
+
+    ip: bytes
+    local_ip: bytes
+    local_port: int
+
+
+@record
 class Peer:
     """The client's end: address and port. An IPv4 address in dots, or an IPv6 one, with its interface if it needs one.
+
+    With `proxy` it is the end that a proxy has named.
 
     Who comes by a Unix socket has `credentials` instead, pid, uid and gid as the kernel knows them; the address then is
     "uid=UID", and the port its pid.
@@ -35,6 +46,7 @@ class Peer:
     port: int
     interface: bytes = b""
     credentials: tuple[int, int, int] | None = None
+    proxy: Proxy | None = None
 
 
 @record
@@ -110,8 +122,11 @@ def status(count: int, limit: int) -> bytes:
 
 
 def arrival(pid: int, peer: Peer) -> bytes:
-    """Process `pid` begins to look after the connection from `peer`."""
-    return NAME + b"pid %d from %s\n" % (pid, peer.ip)
+    """Process `pid` begins to look after the connection from `peer`, and by whom that has come."""
+    if peer.proxy is None:
+        return NAME + b"pid %d from %s\n" % (pid, peer.ip)
+    lines = NAME + b"pid %d from %s\n" + NAME + b"pid %d by proxy %s from %s\n"
+    return lines % (pid, peer.proxy.ip, pid, peer.proxy.ip, peer.ip)
 
 
 def verdict(word: bytes, pid: int, known: Known, why: bytes = b"") -> bytes:
@@ -129,11 +144,6 @@ def verdict(word: bytes, pid: int, known: Known, why: bytes = b"") -> bytes:
         b" " + why if why else b"",
     )
     return NAME + b"%s %d %s:%s:%d %s:%s:%s:%d%s\n" % parts
-
-
-def proxied(pid: int, peer: Peer, known: Peer) -> bytes:
-    """The proxy `peer` says that process `pid` serves somebody else."""
-    return NAME + b"pid %d by proxy %s from %s\n" % (pid, peer.ip, known.ip)
 
 
 def talker(pid: int, peer: Peer, said: bytes) -> bytes:

@@ -1,6 +1,6 @@
-"""What may be heard from a client before its handler runs: a proxy's header, or words that are too early.
+"""What may be said and heard before a handler runs: a banner, words that are too early, why a client is turned away.
 
-In the process of the connection: both take as long as the other side likes, up to a limit.
+What takes time is for the process of the connection.
 """
 
 from __future__ import annotations
@@ -9,14 +9,9 @@ import select
 import socket
 import time
 
-from svtree.formats import proxy
-from svtree.system.errors import reason
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Protocol
-
-    from svtree.formats.proxy import Proxied
 
     class Line(Protocol):
         """A client's connection, plain or not."""
@@ -34,45 +29,9 @@ if TYPE_CHECKING:
             """Tell the client why, without waiting for it."""
 
 
-# Seconds for a proxy, which is near and has nothing else to say, to send its header.
-PATIENCE = 10.0
 # How much of what a talker says is looked at, and how much is thrown away before it is told why.
 LOOKED, EMPTIED = 64, 65536
 BLOCK = 4096
-
-
-class NoHeader(Exception):  # noqa: N818 - completes "dropping connection, ..."
-    """There is no header, or it is none; `reason` says why."""
-
-    def __init__(self, reason: bytes) -> None:
-        """As it stands after the proxy's address."""
-        super().__init__(reason)
-        self.reason = reason
-
-
-def header(client: socket.socket, patience: float = PATIENCE) -> Proxied | None:
-    """Read a proxy's header and not a byte more; what it says, None for a connection of its own. NoHeader without."""
-    deadline = time.monotonic() + patience
-    data = b""
-    try:
-        while more := proxy.missing(data):
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise NoHeader(b"timed out")
-            client.settimeout(left)
-            block = client.recv(more)
-            if not block:
-                raise NoHeader(b"connection closed")
-            data += block
-        return proxy.parse(data)
-    except proxy.ProxyError as error:
-        raise NoHeader(str(error).encode()) from error
-    except TimeoutError as error:
-        raise NoHeader(b"timed out") from error
-    except OSError as error:
-        raise NoHeader(reason(error).encode()) from error
-    finally:
-        client.settimeout(None)
 
 
 class Plain:

@@ -1,8 +1,9 @@
 """What happens to a connection between accept and its handler: options, banner, names, rules, limits, log lines.
 
 The order is that of tcpserver.c of ucspi-tcp 0.88. It runs in the process of the connection, except where nothing in
-it can take time; then tcpserver does it itself and spares a process. Beyond the original: a proxy's header comes first,
-limits after the rules, and TLS and the wait before the greeting, if any, after everything else but the banner.
+it can take time; then tcpserver does it itself and spares a process. Beyond the original: a proxy's header has come
+before, limits are looked at after the rules, and TLS and the wait before the greeting, if any, come after everything
+else but the banner.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from svtree.tcp.ends import local_end
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from svtree.formats.proxy import Proxied
     from svtree.formats.rules import Decision
     from svtree.program import Environ
     from svtree.tcp.foreword import Line
@@ -69,8 +69,6 @@ class Reception:
         self._late_banner = settings.tls is not None or settings.greet_delay > 0
         # A late banner is sent by who has waited, even where a rule says that nobody need wait.
         late = self._late_banner and bool(settings.banner)
-        # Whether a connection may have to wait for its greeting, as far as no rule says so.
-        self._welcomes = self._late_banner or settings.greet_delay > 0
         self._takes_time = self.asks_around or settings.tls is not None or late
 
     def takes_time(self, decision: Decision | None) -> bool:
@@ -92,7 +90,7 @@ class Reception:
 
         A banner that may have to wait for the client is sent by that process too, and before the rules are asked.
         """
-        if len(self._settings.banner) > SMALL or self.proxied(peer):
+        if len(self._settings.banner) > SMALL:
             return None
         if peer.credentials is not None:
             return rules.DEFAULT
@@ -106,13 +104,9 @@ class Reception:
 
         Of TLS and of what comes after it there is nothing yet: that is for the caller, and then for `welcome`.
         """
-        if self._journal.verbose:
-            self._journal.tell(arrival(pid, peer))
-        ends = None
-        if decision is None and self.proxied(peer):
-            ends = self._introduced(client, peer)
+        self._journal.tell(arrival(pid, peer))
         self.greet(client)
-        known = self.inquire(client, peer) if ends is None else self._behind(peer, ends, pid)
+        known = self.inquire(client, peer)
         if decision is None:
             decision, why = self._late(known, crowd)
             if why:
@@ -124,12 +118,12 @@ class Reception:
         if decision.deny:
             raise Denied
         environ = environment(self._environ, known, decision.environ)
-        if self._settings.tls is None and (self._welcomes or DELAY in environ):
+        if self._settings.tls is None:
             self.welcome(foreword.Plain(client), known.peer, environ)
         return environ
 
     def _late(self, known: Known, crowd: Crowd) -> tuple[Decision, bytes | None]:
-        """What the rules say with names, or to whom a proxy has named, and the limit, if any, that says no."""
+        """What the rules say with names, and the limit, if any, that says no."""
         try:
             decision = self._access.by_names(known.peer.ip, known.remote_host, known.remote_info)
         except AccessError as error:
@@ -163,20 +157,6 @@ class Reception:
                 return float(value[:9]) if value.replace(b".", b"", 1).isdigit() else 0
         return self._settings.greet_delay
 
-    def _introduced(self, client: socket.socket, peer: Peer) -> Proxied | None:
-        try:
-            return foreword.header(client)
-        except foreword.NoHeader as error:
-            raise Dropped(b"no PROXY header from " + peer.ip + b": " + error.reason) from error
-
-    def _behind(self, peer: Peer, ends: Proxied, pid: int) -> Known:
-        """What there is to know of a client behind a proxy; its ident server knows nothing of a connection to us."""
-        real = Peer(ends.remote_ip, ends.remote_port)
-        self._journal.tell(connection.proxied(pid, peer, real))
-        local_host = self._local_host(ends.local_ip)
-        remote_host = self._remote_host(real) if self._settings.remote_host else None
-        return Known(ends.local_ip, ends.local_port, local_host, real, remote_host)
-
     def environment(self, known: Known, decision: Decision) -> Environ:
         """The environment of a handler whose connection tcpserver itself has made ready."""
         return environment(self._environ, known, decision.environ)
@@ -188,7 +168,7 @@ class Reception:
             _quietly(client, socket.IPPROTO_IP, socket.IP_OPTIONS, b"")
         if not settings.delay:
             _quietly(client, socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if settings.banner and not self._late_banner:
+        if not self._late_banner:
             self._send_banner(foreword.Plain(client))
 
     def _send_banner(self, line: Line) -> None:
@@ -202,19 +182,20 @@ class Reception:
     def inquire(self, client: socket.socket, peer: Peer) -> Known:
         """What there is to know about the connection; asks name and ident servers where settings want that."""
         settings = self._settings
-        local_ip, port = _local_address(client)
+        local_ip, port = _local_address(client, peer)
         if peer.credentials is not None:
             return Known(local_ip, port, settings.local_host, peer)
         local_host = self._local_host(local_ip)
         remote_host = self._remote_host(peer) if settings.remote_host else None
         remote_info = None
-        if settings.remote_info:
+        # A client's ident server knows nothing of a proxy's connection to us.
+        if settings.remote_info and peer.proxy is None:
             remote_info = identity.user(peer, local_ip, port, settings.timeout)
         return Known(local_ip, port, local_host, peer, remote_host, remote_info)
 
     def presume(self, client: socket.socket, peer: Peer) -> Known:
         """What is known about the connection without asking anybody: for one that is closed at once."""
-        return Known(*_local_address(client), self._settings.local_host, peer)
+        return Known(*_local_address(client, peer), self._settings.local_host, peer)
 
     def _local_host(self, ip: bytes) -> bytes | None:
         if self._settings.local_host is not None:
@@ -230,7 +211,10 @@ class Reception:
         return name
 
 
-def _local_address(client: socket.socket) -> tuple[bytes, int]:
+def _local_address(client: socket.socket, peer: Peer) -> tuple[bytes, int]:
+    """Our end; of a client that has come by a proxy, the proxy's."""
+    if peer.proxy is not None:
+        return peer.proxy.local_ip, peer.proxy.local_port
     try:
         return local_end(client)
     except OSError as error:

@@ -13,11 +13,10 @@ import os
 
 from svtree.multicall import Builtin
 from svtree.program import PERMANENT, TEMPORARY, Fatal
-from svtree.system import farewell
 from svtree.system.errors import reason
 from svtree.system.loop import READ, Loop
-from svtree.system.sockets import accept
 from svtree.tcp import connection, ends
+from svtree.tcp.announced import Announcements
 from svtree.tcp.foreword import Plain
 from svtree.tcp.forking import fork
 from svtree.tcp.handover import CannotFork, Handover
@@ -88,7 +87,6 @@ class Server:
         """`listener` is non-blocking, and the caller's to close. Opens the loop; `close` gives it and `kept` back."""
         self._certificates = certificates
         self._listener = listener
-        self._family = int(listener.family)
         self._kept = kept
         self._settings = settings
         self._journal = journal
@@ -106,6 +104,7 @@ class Server:
         self._handler = handler
         self._handover = Handover(handler, self._reception, journal, self._let_go, certificates)
         self._pool = Pool(self._loop, settings.workers, self._start_worker, self)
+        self._announcements = Announcements(self._loop, self._announced, self._unannounced)
 
     def run(self) -> int:
         """Serve until TERM comes; return the exit code. Sessions go on by themselves. Fatal when the socket breaks."""
@@ -128,8 +127,9 @@ class Server:
         return 0
 
     def close(self) -> None:
-        """Give back the loop, and the connections to workers and supervisor."""
+        """Give back the loop, and the connections to workers, supervisor and proxies that have not said a word."""
         self._loop.close()
+        self._announcements.close()
         self._pool.close()
         if self._kept is not None:
             self._kept.close()
@@ -141,14 +141,13 @@ class Server:
 
     def _start_worker(self, channel: socket.socket) -> int:
         def serve() -> int:
-            farewell.expect_shutdown()
-            return Worker(channel, self._handler, self._reception, self._journal, self._family).serve()
+            return Worker(channel, self._handler, self._reception, self._journal, self._listener.family).serve()
 
         return fork(self._let_go, serve)
 
     def _terminate(self) -> None:
         """TERM: stop, and, when that is wanted, wait for the sessions first; a second one ends that."""
-        if self._draining or not self._settings.drain or not self._sessions:
+        if self._draining or not self._settings.drain or not self._count():
             self._loop.stop()
             return
         self._draining = True
@@ -159,7 +158,7 @@ class Server:
         self._loop.after(self._settings.drain, self._loop.stop)
 
     def _count(self) -> int:
-        return len(self._sessions)
+        return len(self._sessions) + len(self._announcements)
 
     def _status(self) -> bytes:
         return connection.status(self._count(), self._settings.limit)
@@ -204,7 +203,7 @@ class Server:
                 return
             self._overflow = False
             try:
-                client, address = accept(self._listener, self._family)
+                client, address = self._listener.accept()
             except BlockingIOError:
                 return
             except (OSError, MemoryError) as error:
@@ -218,12 +217,37 @@ class Server:
                 self._rest()
                 return
             with client:
-                try:
-                    self._receive(client, self._peer(client, address))
-                except MemoryError:
-                    # As where there is no process to be had.
-                    self._lacking(b"out of memory")
+                peer = self._peer(client, address)
+                if peer.credentials is None and self._reception.proxied(peer):
+                    self._announcements.expect(client, peer)
+                else:
+                    self._receive_if_possible(client, peer)
             self._admit_more()
+
+    def _announced(self, client: socket.socket, peer: Peer) -> None:
+        """A proxy has said for whom it comes; or that it comes for itself."""
+        self._receive_if_possible(client, peer)
+        self._moved_on()
+
+    def _unannounced(self, proxy: Peer, why: bytes) -> None:
+        """A proxy has not said for whom it comes."""
+        status = connection.status(self._count() + 1, self._settings.limit)
+        self._journal.tell(status, connection.arrival(os.getpid(), proxy))
+        self._dropped(Dropped(b"no PROXY header from " + proxy.ip + b": " + why))
+        self._moved_on()
+
+    def _moved_on(self) -> None:
+        """A connection is not waited for any more, so that there may be room for another, or nothing left to do."""
+        if self._draining and not self._count():
+            self._loop.stop()
+        self._admit_more()
+
+    def _receive_if_possible(self, client: socket.socket, peer: Peer) -> None:
+        try:
+            self._receive(client, peer)
+        except MemoryError:
+            # As where there is no process to be had.
+            self._lacking(b"out of memory")
 
     def _peer(self, client: socket.socket, address: Address) -> Peer:
         if self._settings.unix is None:
@@ -232,15 +256,13 @@ class Server:
 
     def _receive(self, client: socket.socket, peer: Peer) -> None:
         """Decide about a connection and hand it over, or close it; none is ever forgotten between the two."""
-        if self._journal.verbose:
-            self._journal.tell(connection.status(self._count() + 1, self._settings.limit))
+        self._journal.tell(connection.status(self._count() + 1, self._settings.limit))
         try:
             decision = self._decide(client, peer)
             if decision is not None and decision.deny:
                 self._deny(client, peer)
                 return
-            # A proxy's clients are not told apart before it has said who they are, which its process hears.
-            here = None if peer.credentials or self._reception.proxied(peer) else place(peer.ip)
+            here = None if peer.credentials else place(peer.ip)
             crowd = NOBODY if here is None else self._census.crowd(here)
             why = self._refused(here, crowd, decision)
             if why is not None:
@@ -304,7 +326,7 @@ class Server:
             # Told of as over: so it comes anew.
             self._journal.tell(connection.status(self._count() + 1, self._settings.limit))
         peer = task.peer
-        here = None if peer.credentials or self._reception.proxied(peer) else place(peer.ip)
+        here = None if peer.credentials else place(peer.ip)
         try:
             self._count_in(self._handover.give(client, peer, task.decision, task.crowd), here)
         except CannotFork as failure:
@@ -360,11 +382,8 @@ class Server:
     def ended(self, pid: int, status: int) -> None:
         """A session is over, and counted no more."""
         self._count_out(pid)
-        if self._journal.verbose:
-            self._journal.tell(connection.end(pid, status), self._status())
+        self._journal.tell(connection.end(pid, status), self._status())
         if self._held is not None and not self._pool.all_busy():
             self._held.cancel()
             self._held = None
-        if self._draining and not self._sessions:
-            self._loop.stop()
-        self._admit_more()
+        self._moved_on()

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from svtree.formats.proxy import SIGNATURE
-from svtree.tcp import foreword
-from tests.harness import PATH, Processes, original, run
-from tests.tcp.serving import NAMELESS, compile_rules, everything, greeting, serve, smtp_home
+from svtree.system.loop import Loop
+from svtree.tcp.announced import Announcements
+from svtree.tcp.connection import Peer
+from tests.harness import DEADLINE, PATH, Processes, original, run, until
+from tests.tcp.serving import NAMELESS, Serving, compile_rules, everything, greeting, serve, smtp_home
 
 SHOW = ("sh", "-c", "env | grep -E '^(PROTO|TCP|RELAY)' | sort; cat")
 HEADER = b"PROXY TCP4 192.0.2.7 198.51.100.1 51240 25\r\n"
@@ -69,13 +71,101 @@ def test_a_proxy_that_says_nothing_of_the_kind_is_dropped(processes: Processes, 
     server.until_logged(f"^{told}connection closed$")
 
 
-def test_a_header_that_does_not_come_is_not_waited_for(processes: Processes) -> None:
+def test_a_header_that_does_not_come_is_not_waited_for() -> None:
+    loop = Loop()
+    dropped: list[tuple[Peer, bytes]] = []
+
+    def drop(peer: Peer, why: bytes) -> None:
+        dropped.append((peer, why))
+        loop.stop()
+
+    announcements = Announcements(loop, lambda *_: loop.stop(), drop, patience=0.1)
     ours, theirs = socket.socketpair()
-    with ours, theirs:
-        theirs.sendall(HEADER[:20])
-        with pytest.raises(foreword.NoHeader) as error:
-            foreword.header(ours, patience=0.1)
-    assert error.value.reason == b"timed out"
+    proxy = Peer(b"127.0.0.2", 1)
+    try:
+        with ours, theirs:
+            theirs.sendall(HEADER[:20])
+            announcements.expect(ours, proxy)
+            assert len(announcements) == 1
+            loop.run()
+            assert theirs.recv(1) == b""
+    finally:
+        announcements.close()
+        loop.close()
+    assert dropped == [(proxy, b"timed out")]
+    assert len(announcements) == 0
+
+
+def named(ip: str) -> bytes:
+    return HEADER.replace(b"192.0.2.7", ip.encode())
+
+
+def hold(server: Serving, ip: str, proxy: str = "127.0.0.2") -> socket.socket:
+    """A connection for a client that the proxy names; it has said so."""
+    client = server.client(proxy)
+    client.sendall(named(ip))
+    return client
+
+
+@pytest.mark.parametrize("more", [(), ("--workers", "3")], ids=["processes", "workers"])
+def test_each_client_behind_a_proxy_has_a_share_of_its_own(
+    processes: Processes, folder: Path, more: tuple[str, ...]
+) -> None:
+    options = (*NAMELESS, *TRUSTED, *more, "--max-per-ip", "1", "--max-per-net", "2", "--refusal", "421 no more")
+    server = serve(processes, folder, "qmail-smtpd", options=options, env=smtp_home(folder))
+    with hold(server, "192.0.2.7") as first:
+        assert greeting(first) == b"220 host.example ESMTP\r\n"
+        # By another proxy it is the same client.
+        assert server.get("127.7.1.1", named("192.0.2.7")) == b"421 no more\r\n"
+        with hold(server, "192.0.2.8") as neighbour, hold(server, "198.51.100.9") as stranger:
+            assert greeting(neighbour) == greeting(stranger) == b"220 host.example ESMTP\r\n"
+            assert server.get("127.0.0.2", named("192.0.2.9")) == b"421 no more\r\n"
+    reasons = [match[1] for match in server.until_logged(r" deny .* (MAX\S+)$", 2)]
+    assert reasons == ["MAXCONNIP:1", "MAXCONNC:2"]
+    server.until_logged("end ", 5)
+    with hold(server, "192.0.2.7") as again:
+        assert greeting(again) == b"220 host.example ESMTP\r\n"
+
+
+def test_a_rule_limits_the_client_that_a_proxy_names(processes: Processes, folder: Path) -> None:
+    rules = compile_rules(
+        folder, '192.0.2.:allow,MAXCONNIP="1",DIEMSG="421 one"\n198.51.100.:allow,MAXRATE="1/100000"\n127.:deny\n'
+    )
+    server = serve(processes, folder, "cat", options=(*NAMELESS, *TRUSTED, "-x", rules))
+    with hold(server, "192.0.2.7") as first:
+        first.sendall(b"here\n")
+        assert greeting(first) == b"here\n"
+        assert server.get("127.0.0.2", named("192.0.2.7")) == b"421 one\r\n"
+        assert server.get("127.0.0.2", named("192.0.2.8") + b"in\n") == b"in\n"
+    told = [server.get("127.0.0.2", named("198.51.100.1") + b"in\n") for _ in range(3)]
+    assert told == [b"in\n", b"", b""]
+    assert server.get("127.0.0.2", named("198.51.100.2") + b"in\n") == b"in\n"
+    server.until_logged(r"^tcpserver: deny \d+ here:198.51.100.1:25 :198.51.100.1::51240 MAXRATE:1/100000$", 2)
+
+
+def test_who_is_waited_for_counts_for_the_limit_of_all(processes: Processes, folder: Path) -> None:
+    server = serve(processes, folder, "cat", options=(*NAMELESS, *TRUSTED, "-c", "1"))
+    with server.client("127.0.0.2") as silent, server.client("127.0.0.3") as next_one:
+        next_one.sendall(b"in\n")
+        silent.sendall(HEADER + b"first\n")
+        assert greeting(silent) == b"first\n"
+        silent.close()
+        assert greeting(next_one) == b"in\n"
+    told = "\n".join(server.log())
+    assert told.index("from 192.0.2.7") < told.index("tcpserver: end ") < told.index("from 127.0.0.3")
+
+
+def test_a_drain_waits_for_who_has_not_been_announced(processes: Processes, folder: Path) -> None:
+    server = serve(processes, folder, "cat", options=(*NAMELESS, *TRUSTED, "--drain", "3600"))
+    before = server.descriptors()
+    with server.client("127.0.0.2") as client:
+        client.sendall(HEADER[:9])
+        until(lambda: server.descriptors() == before + 1)
+        server.process.terminate()
+        client.sendall(HEADER[9:] + b"served\n")
+        client.shutdown(socket.SHUT_WR)
+        assert everything(client) == b"served\n"
+    assert server.process.wait(DEADLINE) == 0
 
 
 def test_a_header_may_come_byte_by_byte(processes: Processes, folder: Path) -> None:
