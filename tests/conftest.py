@@ -5,10 +5,12 @@ from __future__ import annotations
 import ctypes
 import os
 import shutil
+import signal
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 
 import hypothesis
 import psutil
@@ -30,8 +32,17 @@ hypothesis.settings.load_profile("gate")
 def pytest_configure(config: pytest.Config) -> None:
     """Become the parent of every orphan, so that a process left behind is seen, whoever started it."""
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    # What nohup or a shell in the background has had ignored would be so in every program under test, whose traps
+    # would not work then. Caught and passed over, it is as ignored here, and as usual there.
+    for number in signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}:
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, _pass_over)
     if not hasattr(config, "workerinput"):
         os.environ[RUN] = str(os.getpid())
+
+
+def _pass_over(_: int, __: FrameType | None) -> None:
+    """A signal that is nothing to us."""
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -45,6 +56,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("root") and os.geteuid() != 0:
             item.add_marker(pytest.mark.skip(reason="needs root"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what tests have recorded as property "shown": numbers that are asked for, also where workers ran them."""
+    for report in (report for reports in terminalreporter.stats.values() for report in reports):
+        if isinstance(report, pytest.TestReport) and report.when == "call":
+            for text in (text for name, text in report.user_properties if name == "shown"):
+                terminalreporter.write_line(str(text))
 
 
 def _descriptors() -> dict[int, str]:

@@ -11,8 +11,12 @@ Of names it knows two kinds of file systems, and both are tried:
 
 - FREE: each name by itself is as it was at its directory's last sync, or as at any moment since. Nothing is promised
   of the order of two names, be they in one directory: what POSIX says, and what ext2 or an NFS server may do.
-- JOURNAL: names reach the disk in the order in which they were changed, and a sync of anything takes all earlier
-  changes of names with it: ext4, XFS and their like. What is left of unsynced bytes is as free as above.
+- JOURNAL: names reach the disk in the order in which they were changed, and a sync takes with it all changes up to the
+  last one of what is synced, a file or a directory: ext4, XFS and their like. A later change of a name elsewhere may
+  wait for the next transaction, and fdatasync of bytes that were overwritten takes no name at all. What is left of
+  unsynced bytes is as free as above.
+
+What happens elsewhere (a client has its answer, another host has the mail) stands in the record as a MARK.
 
 One link, rename or unlink is there or is not; nothing is known of times, owners and modes, nor of a disk that says it
 has written and has not. Directories do not come and go.
@@ -21,15 +25,19 @@ has written and has not. Directories do not come and go.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, product
+from itertools import chain, product, repeat
+from math import prod
 from typing import TypeVar
 
 FREE, JOURNAL = "free", "journal"
+# Kinds of lines in a record that change nothing on this disk.
+MARKS = frozenset({"acknowledged", "taken", "settled"})
 
 Operation = tuple[object, ...]
 Files = dict[bytes, tuple[int, bytes]]
+Names = dict[bytes, int | None]
 Value = TypeVar("Value")
 
 
@@ -52,9 +60,13 @@ class Disk:
 
     names: dict[bytes, list[int | None]] = field(default_factory=dict)
     bytes_of: dict[int, list[bytes]] = field(default_factory=dict)
-    # The names in their order: what the journal would write.
+    # The names in their order: what the journal would write; how many it has written already, and what they made.
     journal: list[tuple[bytes, int | None]] = field(default_factory=list)
-    settled: dict[bytes, int | None] = field(default_factory=dict)
+    written: int = 0
+    settled: Names = field(default_factory=dict)
+    # How many had to be written with the last change of a file or directory, and with the last one of a file's length.
+    touched: dict[int | bytes, int] = field(default_factory=dict)
+    resized: dict[int, int] = field(default_factory=dict)
     # An inode's number is given again to a new file; the file of the moment is what counts.
     inodes: dict[int, int] = field(default_factory=dict)
 
@@ -77,6 +89,7 @@ class Disk:
                 self.inodes[inode] = file
                 self.bytes_of[file] = [b""]
                 self._name(path, file)
+                self.resized[file] = self.touched[file]
             case ("link", bytes(source), bytes(target)):
                 self._name(target, self.names[source][-1])
             case ("rename", bytes(source), bytes(target)):
@@ -92,18 +105,34 @@ class Disk:
             case ("truncate", int(inode), int(size)):
                 history = self.bytes_of[self.inodes[inode]]
                 history.append(history[-1][:size].ljust(size, b"\0"))
+                self._touch(self.inodes[inode], resized=True)
             case ("sync", bytes(path), int(inode)):
                 self._sync(path, inode)
+            case ("sync data", bytes(path), int(inode)):
+                self._sync_data(path, inode)
             case ("sync all",):
-                self._settle_names()
+                self._settle_names(self.written + len(self.journal))
                 self.names = {path: history[-1:] for path, history in self.names.items()}
                 self.bytes_of = {file: history[-1:] for file, history in self.bytes_of.items()}
+            case (str(kind), *_) if kind in MARKS:
+                return
             case _:
                 raise ValueError(operation)
 
     def _name(self, path: bytes, file: int | None) -> None:
-        self.names.setdefault(path, [None]).append(file)
+        history = self.names.setdefault(path, [None])
+        before = history[-1]
+        history.append(file)
         self.journal.append((path, file))
+        # A link more or less is a change of the file too.
+        for each in (path.rpartition(b"/")[0], file, before):
+            if each is not None:
+                self._touch(each)
+
+    def _touch(self, what: int | bytes, *, resized: bool = False) -> None:
+        self.touched[what] = self.written + len(self.journal)
+        if resized and isinstance(what, int):
+            self.resized[what] = self.touched[what]
 
     def _write(self, file: int, offset: int, data: bytes) -> None:
         history = self.bytes_of[file]
@@ -114,46 +143,105 @@ class Disk:
 
         if len(data) > 1:
             history += [with_bytes(bytes(len(data))), with_bytes(data[: len(data) // 2])]
+        self._touch(file, resized=offset + len(data) > len(history[0]))
         history.append(with_bytes(data))
 
     def _sync(self, path: bytes, inode: int) -> None:
         file = self.inodes.get(inode)
         if file is not None:
             self.bytes_of[file] = self.bytes_of[file][-1:]
-        else:
-            for name, history in self.names.items():
-                if name.rpartition(b"/")[0] == path:
-                    self.names[name] = history[-1:]
-        self._settle_names()
+            self._settle_names(self.touched.get(file, 0))
+            return
+        for name, history in self.names.items():
+            if name.rpartition(b"/")[0] == path:
+                self.names[name] = history[-1:]
+        self._settle_names(self.touched.get(path, 0))
 
-    def _settle_names(self) -> None:
-        self.settled.update(self.journal)
-        self.journal.clear()
+    def _sync_data(self, path: bytes, inode: int) -> None:
+        file = self.inodes.get(inode)
+        if file is None:
+            self._sync(path, inode)
+            return
+        self.bytes_of[file] = self.bytes_of[file][-1:]
+        self._settle_names(self.resized.get(file, 0))
+
+    def _settle_names(self, until: int) -> None:
+        """Have the journal written, up to that many of all its entries."""
+        count = max(0, until - self.written)
+        self.settled.update(self.journal[:count])
+        del self.journal[:count]
+        self.written += count
+
+    def now(self) -> dict[bytes, bytes]:
+        """What a process sees: path to bytes."""
+        newest = {path: history[-1] for path, history in self.names.items()}
+        return {path: self.bytes_of[file][-1] for path, file in newest.items() if file is not None}
+
+    def is_gone(self, path: bytes) -> bool:
+        """Whether no cut can bring this name back, where names come in order."""
+        return self.settled.get(path) is None and not any(name == path and file for name, file in self.journal)
 
     # ----------------------------------------------------------------------------------------------- what may be left
 
     def states(self, at: int, chance: random.Random, most: int) -> Iterator[State]:
-        """What a cut at this moment can leave; of more than `most` by one model a choice, the simplest among it."""
-        for names in self._journals():
-            yield from self._with_bytes(at, JOURNAL, names, chance, most)
-        open_names = {path: history for path, history in self.names.items() if len(set(history)) > 1}
-        fixed = {path: history[-1] for path, history in self.names.items() if path not in open_names}
-        for chosen in choices([distinct(history) for history in open_names.values()], chance, most):
-            names = fixed | dict(zip(open_names, chosen, strict=True))
-            yield from self._with_bytes(at, FREE, names, chance, most)
+        """What a cut at this moment can leave: all of it, or, if that is more than `most`, so much of it by chance."""
+        if self.count() <= most:
+            for model, chosen in chain(zip(repeat(JOURNAL), self._journals()), zip(repeat(FREE), self._free())):
+                there, options = self._fillings(chosen)
+                for contents in product(*options):
+                    yield self._state(at, model, there, contents)
+            return
+        for _ in range(most):
+            model = chance.choice((JOURNAL, FREE))
+            there, options = self._fillings(self._some_names(model, chance))
+            yield self._state(at, model, there, varied(options, chance))
 
-    def _journals(self) -> Iterator[dict[bytes, int | None]]:
+    def _some_names(self, model: str, chance: random.Random) -> Names:
+        if model == JOURNAL:
+            return self.settled | dict(self.journal[: chance.randrange(len(self.journal) + 1)])
+        return dict(zip(self.names, varied([distinct(each) for each in self.names.values()], chance), strict=True))
+
+    def _free(self) -> Iterator[Names]:
+        for chosen in product(*(distinct(history) for history in self.names.values())):
+            yield dict(zip(self.names, chosen, strict=True))
+
+    def _fillings(self, names: Names) -> tuple[dict[bytes, int], list[list[bytes]]]:
+        """The names that have a file, and what each of those files, in the order of their numbers, may hold."""
+        there = {path: file for path, file in names.items() if file is not None}
+        return there, [distinct(self.bytes_of[file]) for file in sorted(set(there.values()))]
+
+    def _state(self, at: int, model: str, there: dict[bytes, int], contents: Sequence[bytes]) -> State:
+        held = dict(zip(sorted(set(there.values())), contents, strict=True))
+        return State(at, model, {path: (file, held[file]) for path, file in there.items()})
+
+    def count(self) -> int:
+        """How many states `states` would give if it left out none."""
+        journal = sum(self._contents(names.values()) for names in self._journals())
+        free = 1
+        for group in self._linked():
+            options = [distinct(self.names[path]) for path in group]
+            free *= sum(self._contents(chosen) for chosen in product(*options))
+        return journal + free
+
+    def _contents(self, files: Iterable[int | None]) -> int:
+        """In how many ways these files can be filled."""
+        return prod(len(distinct(self.bytes_of[file])) for file in set(files) if file is not None)
+
+    def _linked(self) -> list[set[bytes]]:
+        """The names, those together that may be names of one file."""
+        groups: list[tuple[set[bytes], set[int]]] = []
+        for path, history in self.names.items():
+            paths, files = {path}, {file for file in history if file is not None}
+            for group in [each for each in groups if each[1] & files]:
+                groups.remove(group)
+                paths |= group[0]
+                files |= group[1]
+            groups.append((paths, files))
+        return [paths for paths, _ in groups]
+
+    def _journals(self) -> Iterator[Names]:
         for end in range(len(self.journal) + 1):
             yield self.settled | dict(self.journal[:end])
-
-    def _with_bytes(
-        self, at: int, model: str, names: Mapping[bytes, int | None], chance: random.Random, most: int
-    ) -> Iterator[State]:
-        there = {path: file for path, file in names.items() if file is not None}
-        files = sorted(set(there.values()))
-        for contents in choices([distinct(self.bytes_of[file]) for file in files], chance, most):
-            held = dict(zip(files, contents, strict=True))
-            yield State(at, model, {path: (file, held[file]) for path, file in there.items()})
 
 
 def distinct(history: Sequence[Value]) -> list[Value]:
@@ -161,41 +249,39 @@ def distinct(history: Sequence[Value]) -> list[Value]:
     return list(dict.fromkeys(history))
 
 
-def choices(options: Sequence[Sequence[Value]], chance: random.Random, most: int) -> Iterator[tuple[Value, ...]]:
-    """Every way to take one of each, or, where those are too many, the simplest and some by chance.
-
-    The simplest: all old, all new, and each by itself being the only old or the only new one.
-    """
-    count = 1
-    for each in options:
-        count *= len(each)
-    if count <= most:
-        yield from product(*options)
-        return
-    old = tuple(each[0] for each in options)
-    new = tuple(each[-1] for each in options)
-    single = (
-        (*base[:place], value, *base[place + 1 :])
-        for base in (old, new)
-        for place, each in enumerate(options)
-        for value in each
-    )
-    by_chance = (tuple(chance.choice(each) for each in options) for _ in range(most))
-    yield from dict.fromkeys(chain((old, new), single, by_chance))
+def varied(options: Sequence[Sequence[Value]], chance: random.Random) -> list[Value]:
+    """One of each: all old or all new, or all but one, or each by chance. Where one differs from the rest it tells."""
+    base = chance.choice((0, -1, None))
+    if base is None:
+        return [chance.choice(each) for each in options]
+    chosen = [each[base] for each in options]
+    if options and chance.random() < 0.7:
+        place = chance.randrange(len(options))
+        chosen[place] = chance.choice(options[place])
+    return chosen
 
 
 def cuts(
-    before: Mapping[bytes, tuple[int, bytes]], record: Sequence[Operation], *, seed: int = 0, most: int = 64
+    before: Mapping[bytes, tuple[int, bytes]], record: Sequence[Operation], *, seed: int = 0, most: int = 128
 ) -> Iterator[State]:
-    """Every state that a cut before, between or after the operations can leave, each once for a moment."""
+    """Every state that a cut before, between or after the operations can leave, each once for a moment.
+
+    Of a moment that can leave more than `most` so many are chosen, always the same for a seed.
+    """
     chance = random.Random(seed)
-    disk = Disk.holding(before)
-    for at in range(len(record) + 1):
-        if at:
-            disk.apply(record[at - 1])
+    for at, disk in enumerate(moments(before, record)):
         seen = set()
         for state in disk.states(at, chance, most):
             key = state.key()
             if key not in seen:
                 seen.add(key)
                 yield state
+
+
+def moments(before: Mapping[bytes, tuple[int, bytes]], record: Sequence[Operation]) -> Iterator[Disk]:
+    """The disk before the first operation and after each."""
+    disk = Disk.holding(before)
+    yield disk
+    for operation in record:
+        disk.apply(operation)
+        yield disk

@@ -1,8 +1,10 @@
 """Makes states of a disk real, one after the other, and lets qmail-send recover from each: `recovery.py IN OUT`.
 
-A process of its own, so that it can fork as qmail-start does: qmail-lspawn and qmail-clean are forked and run as they
-are, their programs in this same interpreter; qmail-send's engine runs here, on a clock that jumps to the moment that is
-waited for. Files are made 37 hours old, so that what qmail leaves to its clean-up of abandoned files is cleaned up.
+A process of its own, so that it can fork as qmail-start does: qmail-lspawn, qmail-rspawn and qmail-clean are forked and
+run as they are, their programs in this same interpreter, once for all states, since they remember nothing; qmail-send's
+engine runs here, anew for each, on a clock that jumps to the moment that is waited for. Files are made 37 hours old, so
+that what qmail leaves to its clean-up of abandoned files is cleaned up. Mail for other hosts goes to a server that is
+forked too, and that keeps it in sent/.
 
 IN holds a pickled (home, default delivery, folders beside queue/ that belong to the state, list of states as
 path -> (file, bytes)); OUT gets a list of (folders' files, queue's files, log), one a state.
@@ -10,26 +12,29 @@ path -> (file, bytes)); OUT gets a list of (folders' files, queue's files, log),
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
+import signal
+import socket
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from svtree.formats import queuefiles
 from svtree.mail import controls
-from svtree.mail.programs import qmail_clean, qmail_lspawn
-from svtree.mail.queue import settings
+from svtree.mail.programs import qmail_clean, qmail_lspawn, qmail_rspawn
+from svtree.mail.queue import settings, store, sync
 from svtree.mail.queue.channel import Channel
 from svtree.mail.queue.cleaner import Cleaner
 from svtree.mail.queue.log import Log
 from svtree.mail.queue.manager import Manager
-from svtree.mail.queue.store import Store
 from svtree.system import descriptors
 from svtree.system.loop import Loop
+from tests.faults import sink
 
-FAMILIES = ("mess", "intd", "todo", "info", "local", "remote", "bounce", "pid")
+QUEUE = [f"queue/{family}" for family in ("mess", "intd", "todo", "info", "local", "remote", "bounce", "pid")]
 AGE = 37 * 3600
 # So often may what waits for a later moment have it come: enough for everything that is not stuck.
 JUMPS = 6
@@ -91,29 +96,74 @@ class Hurried(Loop):
         super().turn(0)
 
 
+class Parts:
+    """What qmail-start starts beside qmail-send: pipes to and from the two spawners and qmail-clean."""
+
+    def __init__(self, default: bytes, environ: dict[bytes, bytes]) -> None:
+        self.local = part(lambda: qmail_lspawn.main([b"qmail-lspawn", default], environ))
+        self.remote = part(lambda: qmail_rspawn.main([b"qmail-rspawn"], environ))
+        self.clean = part(lambda: qmail_clean.main([b"qmail-clean"], environ))
+        # How many deliveries they can run at once, which they say first of all.
+        self.slots = [os.read(each[1], 1)[0] for each in (self.local, self.remote)]
+
+    def end(self) -> None:
+        for descriptor in (*self.local, *self.remote, *self.clean):
+            os.close(descriptor)
+        for _ in range(3):
+            os.wait()
+
+
 def main(words: Sequence[str]) -> int:
     home, default, folders, states = pickle.loads(Path(words[1]).read_bytes())
     # What the power cut left is looked at here; nobody cuts this one's power.
     for name in ("fsync", "fdatasync"):
         setattr(os, name, lambda _: None)
+    vars(sync)["syncfs"] = vars(store)["syncfs"] = lambda _: None
     environ = dict(os.environb) | {b"QMAILHOME": os.fsencode(home)}
-    results = [recover(Path(home), default, folders, state, environ) for state in states]
+    with another_host(Path(home)):
+        parts = Parts(default, environ)
+        results = [recover(Path(home), folders, state, parts, environ) for state in states]
+        parts.end()
     Path(words[2]).write_bytes(pickle.dumps(results))
     return 0
 
 
+@contextlib.contextmanager
+def another_host(home: Path) -> Iterator[None]:
+    """A server to which all mail for other hosts goes: what it has taken is in sent/, a file for a message."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        (home / "control" / "smtproutes").write_text(f":[127.0.0.1]:{listener.getsockname()[1]}\n")
+        (home / "sent").mkdir(exist_ok=True)
+
+        def taken(recipient: bytes, message: bytes) -> None:
+            with (home / "sent" / f"{os.fsdecode(recipient)}.{time.monotonic_ns()}").open("xb") as file:
+                file.write(message)
+
+        pid = os.fork()
+        if pid == 0:
+            try:
+                sink.serve(listener, taken, sink.refuse)
+            finally:
+                os._exit(0)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
 def recover(
-    home: Path, default: bytes, folders: Sequence[str], state: Files, environ: dict[bytes, bytes]
+    home: Path, folders: Sequence[str], state: Files, parts: Parts, environ: dict[bytes, bytes]
 ) -> tuple[dict[str, bytes], dict[str, bytes], list[bytes]]:
     materialise(home, folders, state)
     log = Noted()
-    deliver(home, default, environ, log)
-    return dict(read(home, folders)), dict(read(home, [f"queue/{family}" for family in FAMILIES])), log.lines
+    deliver(home, parts, environ, log)
+    return dict(read(home, folders)), dict(read(home, QUEUE)), log.lines
 
 
 def materialise(home: Path, folders: Sequence[str], state: Files) -> None:
     """Have exactly these files in the queue and the folders; messages are numbered by the inodes that they get here."""
-    for left in list(every(home, [*folders, *(f"queue/{family}" for family in FAMILIES)])):
+    for left in list(every(home, [*folders, *QUEUE])):
         left.unlink()
     numbers: dict[int, int] = {}
     made: dict[int, Path] = {}
@@ -147,44 +197,48 @@ def renumbered(home: Path, path: bytes, numbers: dict[int, int]) -> Path:
     return home / "queue" / os.fsdecode(name(family, number))
 
 
-def every(home: Path, folders: Sequence[str]) -> Iterator[Path]:
+def every(home: Path, folders: Iterable[str]) -> Iterator[Path]:
     """Every file that the folders hold, or that they are."""
     for folder in folders:
-        if (home / folder).is_file():
-            yield home / folder
-        for where, _, names in os.walk(home / folder):
-            yield from (Path(where, name) for name in names)
+        yield from map(Path, below(f"{home}/{folder}"))
 
 
-def read(home: Path, folders: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+def below(path: str) -> Iterator[str]:
+    """`path` itself, if it is a file, or the files below it: of some hundred directories for each state."""
+    try:
+        with os.scandir(path) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    yield from below(entry.path)
+                else:
+                    yield entry.path
+    except NotADirectoryError:
+        yield path
+    except FileNotFoundError:
+        return
+
+
+def read(home: Path, folders: Iterable[str]) -> Iterator[tuple[str, bytes]]:
     for path in every(home, folders):
         yield str(path.relative_to(home)), path.read_bytes()
 
 
-def deliver(home: Path, default: bytes, environ: dict[bytes, bytes], log: Log) -> None:
-    """qmail-start and qmail-send, until the queue is empty or nothing moves any more."""
-    to_local, local = part(lambda: qmail_lspawn.main([b"qmail-lspawn", default], environ))
-    to_clean, clean = part(lambda: qmail_clean.main([b"qmail-clean"], environ))
-    remote_to, remote_from = os.pipe(), os.pipe()
-    os.read(local, 1)
+def deliver(home: Path, parts: Parts, environ: dict[bytes, bytes], log: Log) -> None:
+    """qmail-send, until the queue is empty or nothing moves any more."""
     loop = Hurried(Clock())
-    store = Store(os.fsencode(home))
+    queue = store.Store(os.fsencode(home))
     chosen = settings.read(controls.Controls(os.fsencode(home)))
     channels = [
-        Channel(0, chosen.concurrency[0], (to_local, local), loop),
-        Channel(1, chosen.concurrency[1], (remote_to[1], remote_from[0]), loop),
+        Channel(index, min(chosen.concurrency[index], parts.slots[index]), pipes, loop)
+        for index, pipes in enumerate((parts.local, parts.remote))
     ]
-    cleaner = Cleaner(to_clean, clean, log)
-    manager = Manager(loop, store, channels, cleaner, log=log, chosen=chosen, environ=environ)
+    cleaner = Cleaner(*parts.clean, log)
+    manager = Manager(loop, queue, channels, cleaner, log=log, chosen=chosen, environ=environ)
     loop.is_empty = lambda: not any(every(home, ["queue/todo", "queue/info", "queue/mess"]))
     loop.manager = manager
     manager.run()
     loop.close()
-    store.close()
-    for descriptor in (to_local, local, to_clean, clean, *remote_to, *remote_from):
-        os.close(descriptor)
-    for _ in range(2):
-        os.wait()
+    queue.close()
 
 
 def part(program: Callable[[], int]) -> tuple[int, int]:
