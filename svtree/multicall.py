@@ -228,7 +228,11 @@ def _introduce(name: str, word: bytes) -> int:
     else:
         load(name)
         usage = getattr(sys.modules[program.module], "USAGE", f"{name}: usage: {name}")
-        text = f"{name} - {program.purpose}\n{usage}\nSee {name}({program.section}).\n"
+        # What the usage, which is the original's, has no place for: options with their values, and what they are for.
+        more: Sequence[tuple[str, str]] = getattr(sys.modules[program.module], "OPTIONS", ())
+        width = max((len(option) for option, _ in more), default=0)
+        lines = "".join([f"  {option:{width}}  {purpose}\n" for option, purpose in more])
+        text = f"{name} - {program.purpose}\n{usage}\n{lines}See {name}({program.section}).\n"
     write_all(1, text.encode())
     return 0
 

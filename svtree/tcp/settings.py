@@ -128,24 +128,30 @@ def _text(value: bytes, name: str) -> bytes:  # noqa: ARG001 - as the others
     return value
 
 
-# Long options: the field each sets, and what makes its value; a field of Bounds after a dot. Each has one value.
-LONG: dict[str, tuple[str, Callable[[bytes, str], object]]] = {
-    "workers": ("workers", lambda value, _: number(value)),
-    "unix": ("unix", _text),
-    "mode": ("mode", _octal),
-    "drain": ("drain", _whole),
-    "max-per-ip": (".per_ip", _whole),
-    "max-per-net": (".per_net", _whole),
-    "max-load": (".load", _whole),
-    "rate": (".rate", _rate),
-    "rate-net": (".rate_net", _rate),
-    "refusal": (".message", _text),
-    "greet-delay": ("greet_delay", _seconds),
-    "greet-message": ("greet_message", _text),
-    "proxy": ("proxies", _networks),
-    "tls-names": ("tls_names", _text),
+# Long options: the field each sets, what makes its value, and what --help says of it after its name; a field of Bounds
+# comes after a dot. Each has one value.
+LONG: dict[str, tuple[str, Callable[[bytes, str], object], str]] = {
+    "workers": ("workers", lambda value, _: number(value), "N  so many standing workers, for programs of svtree"),
+    "drain": ("drain", _whole, "SECONDS  at TERM wait so long for the sessions there are"),
+    "max-per-ip": (".per_ip", _whole, "N  so many connections at a time from an address"),
+    "max-per-net": (".per_net", _whole, "N  so many from a /24 or, of IPv6, a /64"),
+    "rate": (".rate", _rate, "N/SECONDS  so many connections in so many seconds from an address"),
+    "rate-net": (".rate_net", _rate, "N/SECONDS  the same for a network"),
+    "max-load": (".load", _whole, "N  no more connections while the load is N/100 or more"),
+    "refusal": (".message", _text, "TEXT  what who is refused is told"),
+    "greet-delay": ("greet_delay", _seconds, "SECONDS  wait before the banner; refuse who speaks meanwhile"),
+    "greet-message": ("greet_message", _text, "TEXT  what who has spoken too early is told"),
+    "proxy": ("proxies", _networks, "NETWORK,...  these say for whom they come, by the PROXY protocol"),
+    "tls-names": ("tls_names", _text, "DIRECTORY  certificates by the names that clients ask for"),
+    "unix": ("unix", _text, "PATH  listen on a Unix socket, in the place of host and port"),
+    "mode": ("mode", _octal, "MODE  the permissions of that socket, octal"),
 }
 TLS = "tls"
+# The long options as --help shows them: each with its values, and what it is for.
+OPTIONS = (
+    *[(f"--{name} {words.partition('  ')[0]}", words.partition("  ")[2]) for name, (_, _, words) in LONG.items()],
+    ("--tls CHAIN KEY", "speak TLS at once, with the certificates and the key in these files"),
+)
 
 
 def parse(argv: Sequence[bytes], environ: Environ) -> Settings:
@@ -215,7 +221,7 @@ def _without_long(argv: Sequence[bytes]) -> tuple[list[bytes], dict[str, object]
         if name == TLS and not equals:
             values[TLS] = (_next(rest, name), _next(rest, name))
         elif name in LONG:
-            field, make = LONG[name]
+            field, make, _ = LONG[name]
             values[field] = make(value if equals else _next(rest, name), name)
         else:
             kept.append(word)

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import pytest
 
 from svtree.formats.networks import Network
 from svtree.program import UsageError
 from svtree.tcp.limits import Bounds, Rate
-from svtree.tcp.settings import LETTERS, QUIET, SILENT, USAGE, VERBOSE, WITH_VALUE, Settings, parse
+from svtree.tcp.settings import LETTERS, LONG, QUIET, SILENT, TLS, USAGE, VERBOSE, WITH_VALUE, Settings, parse
+from tests.harness import ours, run
+
+MANUAL = Path(__file__).parents[2] / "docs/man/tcpserver.1.rst"
 
 
 def told(*words: str, **environ: str) -> Settings:
     given = {name.encode(): value.encode() for name, value in environ.items()}
     return parse([b"tcpserver", *(word.encode() for word in words)], given)
+
+
+@pytest.mark.parametrize("name", [*LONG, TLS])
+def test_help_and_manual_have_every_long_option(name: str) -> None:
+    shown = run([ours("tcpserver"), "--help"]).out.decode().splitlines()
+    assert [line for line in shown if line.startswith(f"  --{name} ") and line.split("  ")[-1]]
+    assert [line for line in MANUAL.read_text().splitlines() if line.startswith(f"--{name} ")]
 
 
 def test_without_options_everything_is_as_in_the_original() -> None:

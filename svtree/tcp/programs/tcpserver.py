@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from svtree.tcp.tls import Certificates
 
 USAGE = settings.USAGE
+OPTIONS = settings.OPTIONS
 # The kernel's ids have 32 bits, and the last one means "none".
 IDS = (1 << 32) - 1
 
