@@ -39,6 +39,10 @@ class Chain:
     file: bytes | None = None
 
 
+class Spent(int):
+    """The exit code of a process that has heard somebody's secret: it shall serve nobody else."""
+
+
 class Fatal(Exception):  # noqa: N818 - the word the originals print
     """The program ends: `NAME: fatal: MESSAGE` on standard error and `code` as exit code."""
 

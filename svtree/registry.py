@@ -129,6 +129,7 @@ PROGRAMS = (
         "svtree",
         ("syslog-receiver", "logs.programs.syslog_receiver", 8, "receive syslog messages where no daemon does"),
         ("svtree-list", "mail.programs.svtree_list", 1, "keep the members of a mailing list"),
+        ("qmail-authority", "mail.programs.qmail_authority", 8, "stay root for sessions that are not"),
         ("qmail-queued", "mail.programs.qmail_queued", 8, "put messages into the queue for users who may not"),
     ),
 )

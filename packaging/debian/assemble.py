@@ -34,6 +34,8 @@ SENDMAIL = ("usr/sbin/sendmail", "usr/lib/sendmail")
 TOO_GENERAL = ("config", "config-fast")
 # Other names of the mail system, by Policy 11.6 and custom, with the page that tells about each.
 ALSO = {"mailq": "qmail-qread.8", "newaliases": "sendmail.8"}
+# As svtree.cli.layout has it, which this cannot import: click may be missing where packages are built.
+WATCHED = (("qmail-send", ("locals", "virtualdomains"), "hup"), ("smtpd", ("esmtp", "rcptcheck"), "restart"))
 CONFFILES = ("run", "log/run", "watch")
 
 
@@ -100,12 +102,12 @@ def _mail(debian: Path, mail: Path) -> None:
 
 def _services(base: Path) -> None:
     for service in sorted((ROOT / "service").iterdir()):
-        for name in CONFFILES:
-            if (service / name).exists():
-                _copy(service / name, base / "etc/svtree/service" / service.name / name)
-    with (base / "etc/svtree/service/qmail-send/watch").open("a") as watch:
-        for control in ("locals", "virtualdomains"):
-            watch.write(f"/etc/svtree/control/{control}  hup\n")
+        for piece in CONFFILES:
+            if (service / piece).exists():
+                _copy(service / piece, base / "etc/svtree/service" / service.name / piece)
+    for name, controls, action in WATCHED:
+        with (base / "etc/svtree/service" / name / "watch").open("a") as watch:
+            watch.writelines(f"/etc/svtree/control/{control}  {action}\n" for control in controls)
 
 
 def _link(package: Path, name: str, target: str) -> None:

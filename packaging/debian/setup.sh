@@ -58,8 +58,6 @@ if [ "$1" = --tls ]; then
       settle "$fresh/service/$name"
       mv "$fresh/service/$name" "$state/service/$name"
     done
-    # It begins otherwise where there are logins to check.
-    svc -t "$state/service/smtpd" 2>/dev/null || true
   fi
   rm -rf "$fresh"
   exit 0

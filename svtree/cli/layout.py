@@ -23,6 +23,8 @@ from svtree.mail.queue.layout import make_queue
 
 SERVICES = ("smtpd", "pop3d", "qmail-send")
 SYSLOG_SERVICE = "syslog"
+# Control files that the services' run scripts and programs look at only when they start.
+WATCHED = (("qmail-send", ("locals", "virtualdomains"), "hup"), ("smtpd", ("esmtp", "rcptcheck"), "restart"))
 ALIASES = ("postmaster", "mailer-daemon", "root")
 HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*")
 DEV_LOG = "/dev/log"
@@ -131,9 +133,9 @@ def _services(plan: Plan, directory: Path) -> None:
     where = plan.syslog or f"unix:../../{SYSLOG_SERVICE}/socket"
     for name in logging:
         _environment(directory / name / "log" / "env", {"SVTREE_SYSLOG": where})
-    control = "../../qmail/control"
-    with (directory / "qmail-send" / "watch").open("a") as watch:
-        watch.write(f"{control}/locals          hup\n{control}/virtualdomains  hup\n")
+    for name, files, action in WATCHED:
+        with (directory / name / "watch").open("a") as watch:
+            watch.writelines(f"../../qmail/control/{file}  {action}\n" for file in files)
 
 
 def _environment(directory: Path, values: dict[str, str]) -> None:

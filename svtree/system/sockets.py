@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
-from struct import unpack
+from struct import pack, unpack
 
 from svtree.formats.record import record
 
@@ -86,6 +86,12 @@ def receive(channel: socket.socket, size: int, most: int) -> tuple[bytes, list[i
             count = len(data) // INT
             descriptors += unpack(f"{count}i", data[: count * INT])
     return message, descriptors
+
+
+def send(channel: socket.socket, message: bytes, descriptor: int) -> None:
+    """One message and a descriptor beside it. Raises OSError, and no SIGPIPE."""
+    beside = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, pack("i", descriptor))]
+    channel.sendmsg([message], beside, socket.MSG_NOSIGNAL)
 
 
 def without_supervisor(environ: Environ) -> Environ:

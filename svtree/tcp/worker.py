@@ -2,7 +2,8 @@
 
 Each connection finds the state of a new process: standard input and output, directory, umask, signals, timers and the
 environment are made anew. What cannot be made anew, or should not have changed, is looked at instead: ids, limits, open
-descriptors, children. After the first session that leaves a difference, or fails, the worker ends and is replaced.
+descriptors, children. After the first session that leaves a difference, or fails, or has heard a password, the worker
+ends and is replaced: what its memory holds is nobody else's to read.
 
 tcpserver keeps a descriptor of the connection until it hears of its end, so as to give it to another worker where this
 one dies before it has said anything. So closing ours does not close the connection: it is shut down first.
@@ -15,7 +16,7 @@ import resource
 import socket
 
 from svtree.multicall import Builtin, perform
-from svtree.program import TEMPORARY
+from svtree.program import TEMPORARY, Spent
 from svtree.system.sockets import receive
 from svtree.tcp.reception import Denied, Dropped
 from svtree.tcp.task import LONGEST, Report, Task
@@ -92,7 +93,7 @@ class Worker:
             with socket.socket(self._family, STREAM, 0, descriptors[0]) as client:
                 code, ran = self._session(client, Task.parse(message))
                 clean = self._restore(client)
-            leaving = not clean or served == SERVES or (ran and code not in USUAL)
+            leaving = not clean or served == SERVES or (ran and code not in USUAL) or isinstance(code, Spent)
             self._channel.send(Report(code, leaving).pack())
             if leaving:
                 break

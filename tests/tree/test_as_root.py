@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import smtplib
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -159,31 +161,96 @@ def test_an_ordinary_user_injects_through_the_socket(rooted: Tree) -> None:
     assert b"invoked by uid 7801); " in rooted.received("injected")
 
 
-def test_a_stranger_talks_to_qmaild_alone_while_root_checks_his_login_and_mailboxes(rooted: Tree) -> None:
-    control = rooted.directory / "qmail" / "control"
+def logins_on(tree: Tree) -> psutil.Process:
+    """Have smtpd check logins and mailboxes; its tcpserver, which the supervisor has started anew for that."""
+    control = tree.directory / "qmail" / "control"
+    before = tree.pid("smtpd")
     (control / "esmtp").write_text("auth\n")
     (control / "rcptcheck").write_text("1\n")
-    before = rooted.pid("smtpd")
-    assert rooted.svc("-t", "smtpd").code == 0
-    until(lambda: rooted.pid("smtpd") not in (0, before) and rooted.greeting())
+    until(lambda: tree.pid("smtpd") not in (0, before) and answering(tree) and tree.greeting())
+    return psutil.Process(tree.pid("smtpd"))
+
+
+def answering(tree: Tree) -> list[psutil.Process]:
+    """The processes of qmail-authority in the tree, which are nobody's children there."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "cwd"]):
+        words = [os.path.basename(word) for word in process.info["cmdline"] or ()]
+        if "qmail-authority" in words[:2] and process.info["cwd"] == str(tree.path("smtpd")):
+            found.append(process)
+    return found
+
+
+def served(tree: Tree) -> list[int]:
+    """Who has served the stranger's connections, those that are over as well."""
+    return [int(pid) for pid in re.findall(r"tcpserver: ok (\d+) \S+ :127\.0\.0\.3:", tree.logs())]
+
+
+def test_a_stranger_talks_to_qmaild_alone_while_root_checks_his_login_and_mailboxes(rooted: Tree) -> None:
+    server = logins_on(rooted)
     with rooted.smtp("127.0.0.3") as client:
         client.ehlo()
-        server = psutil.Process(rooted.pid("smtpd"))
-        (session,) = server.children()
-        (apart,) = session.children()
-        assert (session.uids().real, session.uids().effective, session.uids().saved) == (7791, 7791, 7791)
-        assert set(session.gids()) == {7791}
-        assert apart.uids().effective == 0
-        # It can hear nobody but the session.
-        assert [os.readlink(f"/proc/{apart.pid}/fd/{number}") for number in (0, 1)] == ["/dev/null"] * 2
         client.mail("a@b.example")
         assert client.rcpt(f"nobodyhere@{HOST}")[0] == 550
         assert client.rcpt(f"jiro@{HOST}")[0] == 250
         client.rset()
+        # Neither who listens nor who talks is root, or can be.
+        for process in (server, *server.children(recursive=True)):
+            assert set(process.uids()) == {7791}
+            assert set(process.gids()) == {7791}
+        # Who is root hears nobody but the sessions.
+        apart = answering(rooted)
+        assert {process.uids().real for process in apart} == {0}
+        for process in apart:
+            assert [os.readlink(f"/proc/{process.pid}/fd/{number}") for number in (0, 1)] == ["/dev/null"] * 2
+            assert not process.net_connections("inet")
         assert client.login("jiro", "sesame")[0] == 235
         assert client.sendmail(f"jiro@{HOST}", [f"jiro@{HOST}"], "Subject: by login\n\nx\n") == {}
     assert b" with ESMTPA; " in rooted.received("by login")
-    until(lambda: not server.children())
+    with rooted.smtp("127.0.0.3") as client:
+        client.ehlo()
+        with pytest.raises(smtplib.SMTPAuthenticationError):
+            client.login("jiro", "wrong")
+    until(lambda: "login of jiro from 127.0.0.3 failed, number 1 in a row" in rooted.logs())
+
+
+def test_a_standing_worker_goes_on_after_mailboxes_were_asked_for_and_not_after_a_login(rooted: Tree) -> None:
+    server = logins_on(rooted)
+    for _ in range(6):
+        with rooted.smtp("127.0.0.3") as client:
+            client.mail("a@b.example")
+            assert client.rcpt(f"nobodyhere@{HOST}")[0] == 550
+            assert client.rcpt(f"jiro@{HOST}")[0] == 250
+    # There are four. One that is replaced would never be seen again.
+    assert len(set(until(lambda: [pids for pids in [served(rooted)] if len(pids) == 6])[0])) <= 4
+    with rooted.smtp("127.0.0.3") as client:
+        client.ehlo()
+        assert client.login("jiro", "sesame")[0] == 235
+        worker = until(lambda: [pids for pids in [served(rooted)] if len(pids) == 7])[0][-1]
+        assert worker in {process.pid for process in server.children()}
+    until(lambda: worker not in {process.pid for process in server.children()})
+    assert rooted.greeting()
+
+
+def test_whoever_answers_is_started_anew_when_it_dies_and_ends_with_the_service(rooted: Tree) -> None:
+    logins_on(rooted)
+    watcher, hearing = until(lambda: idle(rooted))
+    hearing.kill()
+    until(lambda: hearing not in idle(rooted)[1:] and len(idle(rooted)) == 2)
+    with rooted.smtp("127.0.0.3") as client:
+        client.ehlo()
+        assert client.login("jiro", "sesame")[0] == 235
+    assert watcher.is_running()
+    until(lambda: "has died (status 9): starting it anew" in rooted.logs())
+    assert rooted.svc("-d", "smtpd").code == 0
+    until(lambda: not answering(rooted))
+
+
+def idle(tree: Tree) -> list[psutil.Process]:
+    """The process that watches and, after it, the one that hears; nothing while there are sessions that ask."""
+    found = answering(tree)
+    parents = {each.ppid() for each in found}
+    return sorted(found, key=lambda each: each.pid not in parents) if len(found) == 2 else []
 
 
 def test_another_qmail_smtpd_never_runs_as_root(rooted: Tree) -> None:

@@ -1,9 +1,10 @@
 """Who answers what a session may not find out by itself: whether a login is good, whether there is such a mailbox.
 
 In an ordinary user's tree that is the session's own process. In root's it is another: passwords and homes are root's
-to read, and whoever reads a stranger's bytes is not root. So qmail-smtpd, started as root by a run script that gives
-it an account in $UID and $GID (envuidgid), forks before the first byte: the child stays root and answers questions
-over a socket, one packet each way; the parent becomes the account and serves the client.
+to read, and whoever reads a stranger's bytes is not root. It is a child of the one that qmail-authority has left
+standing (`svtree.mail.smtp.standing`), or, where qmail-smtpd was itself started as root and given an account in $UID
+and $GID, its own child: it forks before the first byte, and the parent becomes the account and serves the client.
+Questions go over a socket, one packet each way.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from svtree.system.streams import complain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from socket import AF_UNIX, SOCK_CLOEXEC, SOCK_SEQPACKET, socket, socketpair
+    from collections.abc import Callable, Sequence
+    from socket import AF_UNIX, MSG_NOSIGNAL, SOCK_CLOEXEC, SOCK_SEQPACKET, socket, socketpair
     from typing import Protocol
 
     from svtree.program import Environ
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 
 else:
     # The Python module around it costs a small program 5 ms.
-    from _socket import AF_UNIX, SOCK_CLOEXEC, SOCK_SEQPACKET, socket, socketpair
+    from _socket import AF_UNIX, MSG_NOSIGNAL, SOCK_CLOEXEC, SOCK_SEQPACKET, socket, socketpair
 
 NAME = b"qmail-smtpd: "
 LOGIN, MAILBOX, SECRETS = b"L", b"M", b"S"
@@ -127,10 +128,11 @@ class Direct:
 class Apart:
     """Asks another process, that which answers with a `Direct`."""
 
-    def __init__(self, channel: socket, pid: int) -> None:
-        """To be made by `set_apart`."""
-        self._channel = channel
-        self._pid = pid
+    def __init__(self, call: Callable[[], socket], child: int = 0) -> None:
+        """`call` gives the channel to it, at the first question; `child` is its pid if it is ours to wait for."""
+        self._call = call
+        self._channel: socket | None = None
+        self._child = child
 
     def check(self, login: Login) -> str:
         """See `Authority`."""
@@ -146,16 +148,25 @@ class Apart:
 
     def close(self) -> None:
         """End the other process."""
-        self._channel.close()
-        os.waitpid(self._pid, 0)
+        if self._child and self._channel is None:
+            self._channel = self._call()
+        if self._channel is not None:
+            self._channel.close()
+        if self._child:
+            os.waitpid(self._child, 0)
 
     def _ask(self, question: bytes) -> bytes:
         try:
-            self._channel.send(question)
-            return self._channel.recv(LONGEST)
+            if self._channel is None:
+                self._channel = self._call()
+            self._channel.send(question, MSG_NOSIGNAL)
+            said = self._channel.recv(LONGEST)
         except OSError as error:
             _warn(f"unable to ask the process that stayed root: {reason(error)}".encode())
             return b""
+        if not said:
+            _warn(b"the process that stayed root does not answer")
+        return said
 
 
 def identity(environ: Environ) -> tuple[int, int] | None:
@@ -171,20 +182,21 @@ def set_apart(direct: Direct, uid: int, gid: int) -> Apart:
     if pid == 0:
         try:
             ours.close()
-            _stay(theirs, direct)
+            # The client's connection must end with the session, not with us.
+            nowhere = os.open(b"/dev/null", os.O_RDWR | os.O_CLOEXEC)
+            for standard in (0, 1):
+                os.dup2(nowhere, standard)
+            answer(theirs, direct)
         finally:
             # Whatever happened: the session is the parent's.
             os._exit(0)
     theirs.close()
     become(gid, uid)
-    return Apart(ours, pid)
+    return Apart(lambda: ours, pid)
 
 
-def _stay(channel: socket, direct: Direct) -> None:
-    # The client's connection must end with the session, not with us.
-    nowhere = os.open(b"/dev/null", os.O_RDWR | os.O_CLOEXEC)
-    for standard in (0, 1):
-        os.dup2(nowhere, standard)
+def answer(channel: socket, direct: Direct) -> None:
+    """Answer one session's questions, until it is over."""
     while question := channel.recv(LONGEST):
         kind, rest = question[:1], question[1:]
         if kind == LOGIN and rest.count(b"\0") == 3:

@@ -17,6 +17,7 @@ from svtree.mail.smtp.actions import Abandon, Begin, Check, End, Finish, Reply, 
 from svtree.mail.smtp.configuration import TIMEOUT
 from svtree.mail.smtp.session import Session
 from svtree.mail.smtp.settings import Settings, read
+from svtree.program import Spent
 from svtree.system.descriptors import ensure_standard
 from svtree.system.errors import reason
 from svtree.system.streams import complain
@@ -45,7 +46,9 @@ def serve(environ: Environ, checker: Sequence[bytes] = ()) -> int:
         return _turn_away(NO_ADDRESSES, f"unable to figure out my IP addresses: {reason(error)}")
     try:
         with Dialogue(settings.configuration.timeout) as dialogue:
-            return _Server(settings, environ, dialogue).run()
+            server = _Server(settings, environ, dialogue)
+            code = server.run()
+            return Spent(code) if server.has_checked else code
     finally:
         settings.close()
 
@@ -61,6 +64,7 @@ class _Server:
         self._dialogue: Dialogue | Secured = dialogue
         self._submission: submit.Submission | None = None
         self._code: int | None = None
+        self.has_checked = False
 
     def run(self) -> int:
         try:
@@ -136,6 +140,7 @@ class _Server:
     def _check(self, action: Check) -> list[Action]:
         # Checking may take long; the client shall have had all answers before.
         self._dialogue.flush()
+        self.has_checked = True
         authority = self._settings.authority
         outcome = "cannot tell" if authority is None else authority.check(action.login)
         if outcome == "accepted":

@@ -82,12 +82,18 @@ def read(environ: Environ, checker: Sequence[bytes], warn: Callable[[str], None]
         extensions=offered,
         certified=extensions.STARTTLS in offered.words and _is_readable(certificate, warn),
         secure=_is_on(environ, b"SMTPS"),
-        secrets_known=extensions.AUTH in offered.words and authority is not None and authority.knows_secrets(),
+        secrets_known=_secrets_known(offered, authority),
         challenge=lambda: _challenge(told.me),
         login_required=_is_on(environ, b"REQUIRE_AUTH"),
         exists=authority.exists if authority is not None and told.checks_mailboxes else None,
     )
     return Settings(policy, peer, told, certificate, authority)
+
+
+def _secrets_known(offered: Extensions, authority: Authority | None) -> bool:
+    # Where the mechanisms are listed nobody is asked.
+    asked = extensions.AUTH in offered.words and not offered.mechanisms
+    return asked and authority is not None and authority.knows_secrets()
 
 
 def _here(offered: Extensions) -> frozenset[bytes]:
@@ -107,14 +113,21 @@ def _authority(told: Configuration, checker: Sequence[bytes], environ: Environ) 
         somebody = identity(environ)
     if somebody is not None:
         _preload(offered, secure=_is_on(environ, b"SMTPS"))
-    if not asked:
+    if b"QMAILAUTHORITY" in environ or not asked:
         if somebody is not None:
             become(somebody[1], somebody[0])
-        return None
+        return _called(environ) if asked else None
     from svtree.mail.smtp.authority import Direct, set_apart
 
     direct = Direct(checker, environ)
     return direct if somebody is None else set_apart(direct, *somebody)
+
+
+def _called(environ: Environ) -> Authority:
+    from svtree.mail.smtp.authority import Apart
+    from svtree.mail.smtp.standing import call
+
+    return Apart(lambda: call(environ))
 
 
 def _preload(offered: Extensions, *, secure: bool) -> None:
