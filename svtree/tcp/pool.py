@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 SOL_SOCKET, SCM_RIGHTS = int(socket.SOL_SOCKET), int(socket.SCM_RIGHTS)
 # How long to wait before replacing a worker that has died without having anything to do, in seconds.
 PAUSE = 1.0
+# Workers beyond the number that was asked for end when they have not been needed for so many seconds.
+SPARE = 30.0
 
 
 class Standing:
@@ -71,7 +73,7 @@ class Standing:
 
 
 class Pool:
-    """Keeps `size` workers standing."""
+    """Keeps `size` workers standing, and more while there is work for them."""
 
     def __init__(self, loop: Loop, size: int, start: Callable[[socket.socket], int], owner: Owner) -> None:
         """`start` forks a worker for a channel; `owner` hears what comes of each connection that a worker has taken."""
@@ -82,29 +84,58 @@ class Pool:
         self._workers: dict[int, Standing] = {}
         self._idle: list[Standing] = []
         self._coming: socket.socket | None = None
+        # The fewest that were idle at a time since the last look; None while there are not more than `size`.
+        self._spare: int | None = None
         self.busy = 0
 
     def fill(self) -> None:
         """Start what is missing."""
-        standing = sum(worker.channel is not None for worker in self._workers.values())
-        for _ in range(self._size - standing):
-            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            self._coming = ours
-            with theirs:
-                try:
-                    pid = self._start(theirs)
-                except OSError as error:
-                    self._coming = None
-                    ours.close()
-                    text = b"tcpserver: warning: unable to fork a worker: " + reason(error).encode()
-                    self._owner.warn(text + b"\n")
-                    self._loop.after(PAUSE, self.fill)
-                    return
-            self._coming = None
-            ours.setblocking(False)
-            worker = self._workers[pid] = Standing(pid, ours)
-            self._idle.append(worker)
-            self._loop.watch(ours.fileno(), READ, partial(self._hear, worker))
+        for _ in range(self._size - self._standing()):
+            if not self._add():
+                self._loop.after(PAUSE, self.fill)
+                return
+
+    def grow(self, most: int) -> bool:
+        """Start one more where there are fewer than `most`; to be said while no connection to give is open here."""
+        if not 0 < self._size <= self._standing() < most or not self._add():
+            return False
+        if self._spare is None:
+            self._watch_spare()
+        return True
+
+    def _standing(self) -> int:
+        return sum(worker.channel is not None for worker in self._workers.values())
+
+    def _add(self) -> bool:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._coming = ours
+        with theirs:
+            try:
+                pid = self._start(theirs)
+            except OSError as error:
+                self._coming = None
+                ours.close()
+                text = b"tcpserver: warning: unable to fork a worker: " + reason(error).encode()
+                self._owner.warn(text + b"\n")
+                return False
+        self._coming = None
+        ours.setblocking(False)
+        worker = self._workers[pid] = Standing(pid, ours)
+        self._idle.append(worker)
+        self._loop.watch(ours.fileno(), READ, partial(self._hear, worker))
+        return True
+
+    def _watch_spare(self) -> None:
+        self._spare = len(self._idle)
+        self._loop.after(SPARE, self._shrink)
+
+    def _shrink(self) -> None:
+        """Let go of the workers beyond `size` that have been idle ever since the last look: the first in line."""
+        spare, self._spare = self._spare or 0, None
+        for worker in self._idle[: max(0, min(spare, self._standing() - self._size))]:
+            self._leave(worker, 0.0)
+        if self._standing() > self._size > 0:
+            self._watch_spare()
 
     def take(self, client: socket.socket, task: Task) -> int:
         """Have an idle worker serve a connection; its pid, 0 where there is none. Then `client` is the caller's still.
@@ -130,6 +161,8 @@ class Pool:
             worker.client = client.detach()
             worker.task = task
             self.busy += 1
+            if self._spare is not None:
+                self._spare = min(self._spare, len(self._idle))
             return worker.pid
         return 0
 

@@ -189,7 +189,7 @@ class Server:
         self._admit_more()
 
     def _overflows(self) -> None:
-        """The workers are in for longer sessions: the next connection has a process of its own."""
+        """The workers are in for longer sessions: the next connection gets a new one."""
         self._held = None
         self._overflow = True
         self._admit_more()
@@ -198,9 +198,12 @@ class Server:
         for _ in range(BATCH):
             if not self._accepting:
                 return
-            if self._pool.all_busy() and not self._overflow:
-                self._hold()
-                return
+            if self._pool.all_busy():
+                if not self._overflow:
+                    self._hold()
+                    return
+                # Somebody is waiting, and not open here yet.
+                self._pool.grow(self._settings.limit)
             self._overflow = False
             try:
                 client, address = self._listener.accept()

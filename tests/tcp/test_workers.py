@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 from collections import Counter
 from pathlib import Path
 
 import psutil
 import pytest
 
+from svtree.system.clock import SYSTEM
+from svtree.system.loop import Loop
+from svtree.tcp.pool import SPARE, Pool
+from svtree.tcp.task import Task
 from svtree.tcp.worker import SERVES
 from tests.harness import DEADLINE, Processes, until
 from tests.tcp.serving import NAMELESS, Serving, compile_rules, connected, everything, greeting, serve, smtp_home
@@ -73,7 +78,7 @@ def test_the_log_is_as_without_workers(processes: Processes, folder: Path) -> No
     ]
 
 
-def test_busy_workers_are_counted_and_others_are_forked_up_to_the_limit(processes: Processes, folder: Path) -> None:
+def test_busy_workers_are_counted_and_others_come_up_to_the_limit(processes: Processes, folder: Path) -> None:
     server = start(processes, folder, *SMTP, workers=2, options=("-c", "3"))
     standing = {child.pid for child in server.children()}
     assert len(standing) == 2
@@ -88,6 +93,78 @@ def test_busy_workers_are_counted_and_others_are_forked_up_to_the_limit(processe
             fourth.settimeout(DEADLINE)
             assert greeting(fourth) == HELLO
     server.until_logged(r"end \d+ status", 4)
+
+
+def test_a_worker_that_was_missing_stays_for_the_next_who_come(processes: Processes, folder: Path) -> None:
+    server = start(processes, folder, *SMTP, workers=1)
+    for number in range(3):
+        with connected(server, 3) as clients:
+            assert [greeting(client) for client in clients] == [HELLO] * 3
+            for client in clients:
+                client.sendall(b"QUIT\r\n")
+                assert everything(client) == GOODBYE
+        server.until_logged("status: 0/40", number + 2)
+    # A fork for each of them would have made seven.
+    assert len(server.children()) == 3
+    assert set(pids(server)) == {child.pid for child in server.children()}
+
+
+class Late:
+    """A clock that a test moves on."""
+
+    def __init__(self) -> None:
+        self.passed = 0.0
+
+    def monotonic(self) -> float:
+        return SYSTEM.monotonic() + self.passed
+
+    def wall(self) -> float:
+        return SYSTEM.wall() + self.passed
+
+    def wall_ns(self) -> int:
+        return int(self.wall() * 1e9)
+
+
+class Nobody:
+    """Hears of no connection, as there is none."""
+
+    def warn(self, line: bytes) -> None:
+        raise AssertionError(line)
+
+    def ended(self, pid: int, status: int) -> None:
+        raise AssertionError(pid, status)
+
+    def returned(self, pid: int, client: socket.socket, task: Task) -> None:
+        raise AssertionError(pid, client, task)
+
+
+def test_workers_that_are_not_needed_end_and_those_asked_for_stay() -> None:
+    def begin(channel: socket.socket) -> int:
+        pid = os.fork()
+        if not pid:
+            pool.close()
+            channel.recv(1)
+            os._exit(0)
+        return pid
+
+    clock = Late()
+    loop = Loop(clock)
+    pool = Pool(loop, 1, begin, Nobody())
+    pool.fill()
+    assert pool.grow(3)
+    assert pool.grow(3)
+    assert not pool.grow(3)
+    started = [child.pid for child in psutil.Process().children()]
+    assert len(started) == 3
+    clock.passed += SPARE
+    loop.turn(0)
+    for pid in started[:2]:
+        assert os.waitpid(pid, 0) == (pid, 0)
+        assert pool.reaped(pid, 0)
+    assert os.waitpid(started[2], os.WNOHANG) == (0, 0)
+    pool.close()
+    os.waitpid(started[2], 0)
+    loop.close()
 
 
 def test_what_the_rules_say_holds_for_one_connection_and_not_for_the_next(processes: Processes, folder: Path) -> None:
