@@ -25,7 +25,8 @@ class Answering:
 @contextlib.contextmanager
 def answering(*says: bytes, ip: str = "127.0.0.1", port: int = 0, until: bytes | None = None) -> Iterator[Answering]:
     """Say these pieces to every client, then hang up; with `until`, hear out the client up to that first."""
-    with socket.create_server((ip, port)) as listener:
+    family = socket.AF_INET6 if ":" in ip else socket.AF_INET
+    with socket.create_server((ip, port), family=family) as listener:
         stop, stopping = os.pipe()
         server = Answering(ip, listener.getsockname()[1])
 

@@ -11,12 +11,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import psutil
+import pytest
 
 from tests.harness import DEADLINE, PATH, Processes, Word, ours, run, until
 
 # No names are asked for, so that nothing depends on the machine's resolver.
 NAMELESS = ("-H", "-R", "-l", "here")
 SHOW_ENVIRONMENT = ("sh", "-c", "env | grep -E '^(PROTO|TCP|RELAYCLIENT)' | sort")
+
+
+def has_ipv6() -> bool:
+    """Whether this machine has ::1."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET6) as probe:
+        probe.bind(("::1", 0))
+        return True
+    return False
+
+
+needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
 
 
 class Serving:

@@ -59,6 +59,29 @@ def test_an_address_is_not_looked_up() -> None:
     assert client.addresses(b"[192.0.2.7]", {b"DNSCACHEIP": b"192.0.2.1"}) == [b"192.0.2.7"]
 
 
+@pytest.mark.parametrize(
+    ("host", "family", "ips"),
+    [
+        (b"::1", 0, [b"::1"]),
+        (b"[::1]", 6, [b"::1"]),
+        (b"2001:DB8:0:0::7", 0, [b"2001:db8::7"]),
+        (b"fe80::1%eth0", 0, [b"fe80::1%eth0"]),
+        (b"::ffff:192.0.2.7", 0, [b"192.0.2.7"]),
+        (b"0", 6, [b"::1"]),
+        (b"", 4, [b"127.0.0.1"]),
+        (b"192.0.2.7", 4, [b"192.0.2.7"]),
+    ],
+)
+def test_ipv6_addresses_are_not_looked_up_either(host: bytes, family: int, ips: list[bytes]) -> None:
+    assert client.addresses(host, {b"DNSCACHEIP": b"192.0.2.1"}, family) == ips
+
+
+@pytest.mark.parametrize(("host", "family"), [(b"::1", 4), (b"192.0.2.7", 6), (b"::ffff:192.0.2.7", 6), (b"1.2.3", 0)])
+def test_an_address_of_the_other_kind_is_none(host: bytes, family: int) -> None:
+    with pytest.raises(Fatal, match="no IP address for "):
+        client.addresses(host, {b"DNSCACHEIP": b"192.0.2.1"}, family)
+
+
 def test_a_connection_is_described_and_its_socket_blocks() -> None:
     with answering(b"hello") as server:
         made = client.connect([b"127.0.0.1"], server.port, client.Plan(delay=False), unexpected)
@@ -68,10 +91,6 @@ def test_a_connection_is_described_and_its_socket_blocks() -> None:
             assert os.get_blocking(made.descriptor)
             assert not os.get_inheritable(made.descriptor)
             assert (made.remote_ip, made.remote_port) == (b"127.0.0.1", server.port)
-            environ = client.environment({b"TCPREMOTEHOST": b"old", b"KEPT": b"1"}, made)
-            assert environ[b"TCPREMOTEPORT"] == b"%d" % server.port
-            assert b"TCPREMOTEHOST" not in environ
-            assert environ[b"KEPT"] == b"1"
         finally:
             os.close(made.descriptor)
 
@@ -89,6 +108,13 @@ def test_one_address_has_the_patience_of_both_rounds_and_is_told_once() -> None:
     with unanswering(ip) as port:
         assert client.connect([ip.encode()], port, client.Plan(first=0, second=1), told.append) is None
     assert told == [b"unable to connect to %b port %d: timed out" % (ip.encode(), port)]
+
+
+def test_a_near_end_of_the_other_kind_is_fatal() -> None:
+    with pytest.raises(Fatal, match="unable to bind socket: "):
+        client.connect([b"::1"], 1, client.Plan(local_ip=b"127.0.0.1"), unexpected)
+    with pytest.raises(Fatal, match="unable to bind socket: "):
+        client.connect([b"127.0.0.1"], 1, client.Plan(local_ip=b"::1"), unexpected)
 
 
 def test_a_near_end_that_is_not_ours_is_fatal() -> None:

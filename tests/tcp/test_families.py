@@ -15,19 +15,9 @@ import pytest
 
 from tests.harness import DEADLINE, PATH, Processes, environment, free_port, original, ours, run, until
 from tests.tcp.nameserver import Zone, nameserver
-from tests.tcp.serving import NAMELESS, Serving, compile_rules, everything, greeting, serve, smtp_home
+from tests.tcp.serving import NAMELESS, Serving, compile_rules, everything, greeting, needs_ipv6, serve, smtp_home
 
 SHOW = ("sh", "-c", "env | grep -E '^(PROTO|TCP|UNIX|IPC|RELAY)' | sort")
-
-
-def has_ipv6() -> bool:
-    with contextlib.suppress(OSError), socket.socket(socket.AF_INET6) as probe:
-        probe.bind(("::1", 0))
-        return True
-    return False
-
-
-needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
 
 
 @contextlib.contextmanager

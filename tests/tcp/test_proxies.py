@@ -151,6 +151,8 @@ def test_who_is_waited_for_counts_for_the_limit_of_all(processes: Processes, fol
         assert greeting(silent) == b"first\n"
         silent.close()
         assert greeting(next_one) == b"in\n"
+    # The handler may speak before it is told of.
+    server.until_logged("from 127.0.0.3")
     told = "\n".join(server.log())
     assert told.index("from 192.0.2.7") < told.index("tcpserver: end ") < told.index("from 127.0.0.3")
 

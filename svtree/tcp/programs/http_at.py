@@ -25,7 +25,9 @@ def main(argv: Sequence[bytes], environ: Environ) -> int:
     descriptor = reach(host, port, environ)
     if descriptor is None:
         return 0
-    ask(descriptor, add_cr(b"GET /" + page + b" HTTP/1.0\nHost: " + host + b":" + port + b"\n\n"))
+    # The colons of an IPv6 address are told from that before the port by brackets: RFC 3986, section 3.2.2.
+    name = b"[" + host + b"]" if b":" in host and host[:1] != b"[" else host
+    ask(descriptor, add_cr(b"GET /" + page + b" HTTP/1.0\nHost: " + name + b":" + port + b"\n\n"))
     lines, body = DelCr(), Body()
     show(
         descriptor,

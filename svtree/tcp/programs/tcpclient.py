@@ -11,6 +11,7 @@ from svtree.system.errors import reason
 from svtree.system.signals import as_a_c_program, ignore_broken_pipes
 from svtree.system.streams import complain
 from svtree.tcp import client
+from svtree.tcp.connection import Known, Peer, environment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ USAGE = (
     "tcpclient: usage: tcpclient [ -hHrRdDqQv ] [ -i localip ] [ -p localport ] [ -T timeoutconn ] [ -l localname ]"
     " [ -t timeoutinfo ] host port program"
 )
+OPTIONS = (("-4", "connect to IPv4 addresses only"), ("-6", "connect to IPv6 addresses only"))
 # Where the program finds the connection, to read and to write.
 READ, WRITE = 6, 7
 
@@ -33,12 +35,13 @@ class Settings:
     def __init__(self, letters: Sequence[tuple[str, bytes]]) -> None:
         """The last of contradicting options counts; UsageError where a value makes no sense."""
         given = dict(letters)
-        pairs = {"D": "d", "H": "h", "R": "r", "Q": "q", "v": "q"}
+        pairs = {"D": "d", "H": "h", "R": "r", "Q": "q", "v": "q", "6": "4"}
         last = {pairs.get(letter, letter): letter for letter, _ in letters}
         self.quiet = last.get("q") == "q"
         self.verbose = last.get("q") == "v"
         self.remote_host = last.get("h") != "H"
         self.remote_info = last.get("r") != "R"
+        self.family = int(last.get("4", 0))
         self.local_host = given.get("l")
         self.info_timeout = number(given.get("t", b"26"))
         first, second = client.patience(given.get("T", b"2+58"))
@@ -54,7 +57,7 @@ class Settings:
     def _local_ip(text: bytes | None) -> bytes:
         if text is None:
             return client.ANY
-        found = client.leading_ip(text)
+        found = client.ipv6(text) or client.leading_ip(text)
         if found is None:
             raise UsageError(USAGE)
         return found
@@ -62,7 +65,7 @@ class Settings:
 
 def main(argv: Sequence[bytes], environ: Environ) -> int | Chain:
     """Connect to the host and port after the options; go on with the program after them, the connection at 6 and 7."""
-    letters, rest = options(argv, "dDvqQhHrRi:p:t:T:l:", USAGE)
+    letters, rest = options(argv, "dDvqQhHrRi:p:t:T:l:46", USAGE)
     settings = Settings(letters)
     if not settings.quiet:
         return run(settings, rest, environ)
@@ -88,12 +91,12 @@ def run(settings: Settings, words: Sequence[bytes], environ: Environ) -> int | C
             complain(b"tcpclient: " + text)
 
     port = client.service(words[1])
-    made = client.connect(client.addresses(words[0], environ), port, settings.plan, warn)
+    made = client.connect(client.addresses(words[0], environ, settings.family), port, settings.plan, warn)
     if made is None:
         return TEMPORARY
     if settings.verbose:
         warn(b"connected to %b port %d" % (made.remote_ip, made.remote_port))
-    following = named(client.environment(environ, made), settings, made)
+    following = environment(environ, known(environ, settings, made), ())
     try:
         place({READ: made.descriptor, WRITE: made.descriptor})
     except OSError as error:
@@ -103,30 +106,26 @@ def run(settings: Settings, words: Sequence[bytes], environ: Environ) -> int | C
     return Chain(tuple(words[2:]), following)
 
 
-def named(environ: Environ, settings: Settings, made: client.Connection) -> Environ:
-    """The environment with the names that are asked for; one that cannot be found out is not there."""
-    if settings.local_host is not None:
-        environ[b"TCPLOCALHOST"] = settings.local_host
+def known(environ: Environ, settings: Settings, made: client.Connection) -> Known:
+    """The connection with the names that are asked for; one that cannot be found out is None."""
+    peer = Peer(made.remote_ip, made.remote_port, made.interface)
     if settings.local_host is not None and not settings.remote_host and not settings.remote_info:
-        return environ
+        return Known(made.local_ip, made.local_port, settings.local_host, peer)
     from svtree.system import resolver
     from svtree.tcp import identity
-    from svtree.tcp.connection import Peer
 
     names = resolver.Resolver(environ)
-    found = []
-    if settings.local_host is None:
-        found.append((b"TCPLOCALHOST", host_name(names, made.local_ip)))
-    if settings.remote_host:
-        found.append((b"TCPREMOTEHOST", host_name(names, made.remote_ip)))
+    local_host = settings.local_host
+    if local_host is None:
+        local_host = host_name(names, made.local_ip)
+    remote_host = host_name(names, made.remote_ip) if settings.remote_host else None
+    remote_info = None
     if settings.remote_info:
         # An ident server that closes the connection at once must not end us.
         ignore_broken_pipes()
-        peer = Peer(made.remote_ip, made.remote_port)
-        found.append((b"TCPREMOTEINFO", identity.user(peer, made.local_ip, made.local_port, settings.info_timeout)))
+        remote_info = identity.user(peer, made.local_ip, made.local_port, settings.info_timeout)
         as_a_c_program()
-    environ.update({name: value for name, value in found if value is not None})
-    return environ
+    return Known(made.local_ip, made.local_port, local_host, peer, remote_host, remote_info)
 
 
 def host_name(resolver: Resolver, ip: bytes) -> bytes | None:
