@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from svtree.program import Environ
 
 ASKED = 3
-TEMPORARY = 111
 
 
 class CheckerError(Exception):

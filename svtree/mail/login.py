@@ -13,10 +13,12 @@ from svtree.formats.received import safe
 from svtree.mail import accounts
 from svtree.mail.controls import ControlError, Controls, home
 from svtree.mail.guard import Guard, Limits, delay
+from svtree.multicall import Builtin, resolve
+from svtree.program import TEMPORARY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from svtree.mail.accounts import Account
     from svtree.program import Environ
@@ -74,6 +76,29 @@ class Doorkeeper:
         else:
             complain(b"%s, number %d in a row" % (who, count))
         sleep(delay(count))
+
+
+class Outsider:
+    """The guard for a checkpassword program of somebody else's, by its exit code; ours counts by itself."""
+
+    def __init__(self, checker: Sequence[bytes], environ: Environ, complain: Callable[[bytes], None]) -> None:
+        """`checker` is the program with its words. Raises AccountError."""
+        ours = isinstance(resolve(checker[0], environ), Builtin)
+        self._keeper = None if ours else guarded(environ)
+        self._complain = complain
+
+    def turns_away(self, name: bytes) -> bool:
+        """Whether it need not be asked, since the address is locked out."""
+        return self._keeper is not None and self._keeper.turns_away(name, self._complain)
+
+    def ended(self, name: bytes, code: int) -> None:
+        """It, and what it ran, has ended so; negative for a signal. A failure takes its time."""
+        if self._keeper is None:
+            return
+        if code == 0:
+            self._keeper.accepted()
+        elif code > 0 and code != TEMPORARY:
+            self._keeper.refused(name, self._complain)
 
 
 def guarded(environ: Environ) -> Doorkeeper:

@@ -10,9 +10,11 @@ from __future__ import annotations
 import os
 from time import time
 
+from svtree.mail.accounts import AccountError
 from svtree.mail.checker import Checker, CheckerError
 from svtree.mail.controls import ControlError
 from svtree.mail.dialogue import BLOCK, Dialogue, GoneError, SilentError
+from svtree.mail.login import Outsider
 from svtree.mail.pop3 import maildir
 from svtree.mail.pop3.offering import Offering, read, tell, told, unique
 from svtree.mail.pop3.session import (
@@ -124,14 +126,21 @@ class _Login:
         """Run the checker and all that comes after it; the outcome, as the session's STEPS name it."""
         login = b"%s\0%s\0%s\0" % (action.user, action.password, self._timestamp)
         try:
+            guard = Outsider(self._checker, self._environ, _warn_in_bytes)
+            if guard.turns_away(action.user):
+                return "refused"
             if isinstance(self._dialogue, Dialogue):
                 checker = Checker(login, self._checker, self._environ)
             else:
                 checker = self._check_within(login, self._dialogue)
+        except AccountError as error:
+            _warn(str(error))
+            return "refused"
         except CheckerError as error:
             return str(error)
         # As long as the client's session lasts; qmail-pop3d's own time limit ends it.
         code = checker.end()
+        guard.ended(action.user, code)
         # A checker that fails at once may do so before or after we write: its exit code says the same in both cases.
         if code:
             return "crashed" if code < 0 else "refused"
@@ -239,6 +248,10 @@ class _Server:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+
+def _warn_in_bytes(line: bytes) -> None:
+    complain(b"qmail-popup: warning: " + line)
 
 
 def _warn(line: str) -> None:

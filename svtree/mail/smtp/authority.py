@@ -14,12 +14,12 @@ import os
 from svtree.formats.numbers import scan
 from svtree.mail import accounts
 from svtree.mail.accounts import AccountError
-from svtree.mail.checker import TEMPORARY, Checker, CheckerError
+from svtree.mail.checker import Checker, CheckerError
 from svtree.mail.controls import ControlError, home
-from svtree.mail.login import guarded, log_in
+from svtree.mail.login import Outsider, log_in
 from svtree.mail.smtp.mailboxes import Mailboxes
 from svtree.mail.smtp.sasl import Login
-from svtree.multicall import Builtin, resolve
+from svtree.program import TEMPORARY
 from svtree.system.errors import reason
 from svtree.system.privileges import become
 from svtree.system.streams import complain
@@ -103,9 +103,8 @@ class Direct:
         """See `Authority`."""
 
     def _run(self, login: Login) -> str:
-        # Ours counts failures itself.
-        keeper = None if isinstance(resolve(self._checker[0], self._environ), Builtin) else guarded(self._environ)
-        if keeper is not None and keeper.turns_away(login.user, _warn):
+        guard = Outsider(self._checker, self._environ, _warn)
+        if guard.turns_away(login.user):
             return "refused"
         # What the chain runs at its end has no business with the client.
         nowhere = os.open(b"/dev/null", os.O_RDWR | os.O_CLOEXEC)
@@ -116,13 +115,10 @@ class Direct:
             return "cannot tell"
         finally:
             os.close(nowhere)
-        if code in (0, TEMPORARY) or code < 0:
-            if keeper is not None and code == 0:
-                keeper.accepted()
-            return "cannot tell" if code else "accepted"
-        if keeper is not None:
-            keeper.refused(login.user, _warn)
-        return "refused"
+        guard.ended(login.user, code)
+        if code == 0:
+            return "accepted"
+        return "cannot tell" if code == TEMPORARY or code < 0 else "refused"
 
 
 class Apart:

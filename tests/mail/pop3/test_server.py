@@ -214,3 +214,33 @@ def test_a_tree_of_roots_where_nobody_else_gets_to_serves_its_users(home: Path, 
 def test_with_its_descriptors_closed_nothing_of_ours_takes_their_place(home: Path) -> None:
     words = ["/bin/sh", "-c", 'exec "$@" <&- >&-', "sh", harness.ours("qmail-popup"), *LOGIN[1:]]
     assert harness.run(words, env={"QMAILHOME": str(home)}).code == 1
+
+
+def test_the_failures_of_other_peoples_checkers_are_counted_by_their_exit_codes(home: Path) -> None:
+    (home / "control" / "loginfailures").write_text("2\n")
+    checker = home / "checker"
+    checker.write_text(
+        '#!/bin/sh\ncat <&3 >/dev/null; echo >>"$QMAILHOME/asked"; read code <"$QMAILHOME/code"; exit "$code"\n'
+    )
+    checker.chmod(0o755)
+
+    def tried(code: int) -> tuple[bytes, bytes]:
+        """What the client and the log are told when the checker exits so."""
+        (home / "code").write_text(f"{code}\n")
+        words = ["qmail-popup", "mail.example.com", str(checker), "true"]
+        with serve(words, {"QMAILHOME": str(home), "TCPREMOTEIP": "192.0.2.1"}) as served:
+            served.client.sendall(b"USER jiro\r\nPASS x\r\n")
+            said = served.rest().splitlines()[-1]
+            return said, served.end()[1].removeprefix(b"qmail-popup: warning: login of jiro from 192.0.2.1 ")
+
+    refused = b"-ERR authorization failed"
+    locked = b"failed, number 2 in a row: the address is locked out for 900 seconds\n"
+    assert tried(1) == (refused, b"failed, number 1 in a row\n")
+    # Trouble is nobody's fault, and a good login ends the row.
+    assert tried(111) == (refused, b"")
+    assert tried(0) == (b"+OK ", b"")
+    assert tried(1) == (refused, b"failed, number 1 in a row\n")
+    assert tried(3) == (refused, locked)
+    asked = (home / "asked").read_text()
+    assert tried(0) == (refused, b"refused: the address is locked out\n")
+    assert (home / "asked").read_text() == asked == "\n" * 5
