@@ -5,19 +5,16 @@ Follows tcp-env(1) and tcp-env.c: the connection is descriptor 0. Where $PROTO i
 
 from __future__ import annotations
 
-import socket
+import _socket
 
 from svtree.program import TEMPORARY, Chain, UsageError, number, options
-from svtree.system.resolver import Resolver
-from svtree.system.signals import as_a_c_program, ignore_broken_pipes
-from svtree.tcp import identity
-from svtree.tcp.connection import Peer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from svtree.program import Environ
+    from svtree.system.resolver import Resolver
 
 USAGE = "tcp-env: usage: tcp-env [ -rR ] [ -t timeout ] program [ arg ... ]"
 TIMEOUT = b"30"
@@ -44,10 +41,17 @@ def main(argv: Sequence[bytes], environ: Environ) -> int | Chain:
         b"TCPREMOTEIP": remote[0],
         b"TCPREMOTEPORT": b"%d" % remote[1],
     }
+    # They cost much to import, and nothing is asked where a program before us has found it out.
+    from svtree.system.resolver import Resolver
+
     names = Resolver(environ)
     found = {b"TCPLOCALHOST": _name(names, local[0]), b"TCPREMOTEHOST": _name(names, remote[0])}
     asked = [letter == "r" for letter, _ in letters if letter in "rR"]
     if not asked or asked[-1]:
+        from svtree.system.signals import as_a_c_program, ignore_broken_pipes
+        from svtree.tcp import identity
+        from svtree.tcp.connection import Peer
+
         # An ident server that closes the connection at once must not end us.
         ignore_broken_pipes()
         patience = number(next((value for letter, value in reversed(letters) if letter == "t"), TIMEOUT))
@@ -59,9 +63,9 @@ def main(argv: Sequence[bytes], environ: Environ) -> int | Chain:
 
 def _ends() -> tuple[tuple[bytes, int], tuple[bytes, int]]:
     """Address and port of both ends of descriptor 0, which stays open. Raises OSError."""
-    connection = socket.socket(fileno=0)
+    connection = _socket.socket(fileno=0)
     try:
-        if connection.family not in (socket.AF_INET, socket.AF_INET6):
+        if connection.family not in (_socket.AF_INET, _socket.AF_INET6):
             raise OSError("not a connection of TCP")
         return _plain(connection.getsockname()), _plain(connection.getpeername())
     finally:
