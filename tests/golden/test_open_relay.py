@@ -8,6 +8,7 @@ import socket
 import pytest
 
 from tests.golden.conftest import HOST, Post
+from tests.harness import DEADLINE
 
 STRANGER = "127.0.0.3"
 VICTIM = "victim@elsewhere.example"
@@ -55,7 +56,7 @@ CLASSICS = [
 
 
 def connect(post: Post, **env: str) -> tuple[socket.socket, bytes]:
-    client = socket.create_connection(("127.0.0.1", post.smtp(**env)), timeout=20, source_address=(STRANGER, 0))
+    client = socket.create_connection(("127.0.0.1", post.smtp(**env)), timeout=DEADLINE, source_address=(STRANGER, 0))
     return client, client.recv(512)
 
 

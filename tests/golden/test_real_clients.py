@@ -63,7 +63,7 @@ def test_swaks_is_refused_relaying_from_elsewhere(post: Post) -> None:
 
 
 def test_the_standard_librarys_client_sends_many_messages_over_one_connection(post: Post) -> None:
-    with smtplib.SMTP("127.0.0.1", post.smtp(), "client.example", timeout=20) as client:
+    with smtplib.SMTP("127.0.0.1", post.smtp(), "client.example", timeout=harness.DEADLINE) as client:
         client.ehlo()
         assert client.has_extn("8bitmime")
         for number in range(20):
