@@ -12,6 +12,10 @@ from __future__ import annotations
 from svtree.formats.dates import header
 from svtree.formats.record import record
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 _SAFE = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.@%+/=:-[]"
 _SHOWN = bytes(each if each in _SAFE else 63 for each in range(256))
 
@@ -24,6 +28,16 @@ class Peer:
     ip: bytes
     host: bytes
     info: bytes | None
+
+    @classmethod
+    def told(cls, environ: Mapping[bytes, bytes]) -> Peer:
+        """As the environment says it."""
+        return cls(
+            local=environ.get(b"TCPLOCALHOST", environ.get(b"TCPLOCALIP", b"unknown")),
+            ip=environ.get(b"TCPREMOTEIP", b"unknown"),
+            host=environ.get(b"TCPREMOTEHOST", b"unknown"),
+            info=environ.get(b"TCPREMOTEINFO"),
+        )
 
 
 def safe(text: bytes) -> bytes:

@@ -15,6 +15,7 @@ from svtree.system.streams import write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Final
 
 # More than a client's longest first flight; what is longer is no handshake.
@@ -44,6 +45,19 @@ def server_context(path: bytes, key: bytes | None = None) -> ssl.SSLContext:
             shown += f" with {os.fsdecode(key)}"
         raise TlsError(f"unable to use {shown}: {why}") from error
     return context
+
+
+def secured(plain: Dialogue, certificate: bytes, client: bytes, complain: Callable[[str], None]) -> Secured:
+    """The dialogue goes on within TLS. Raises GoneError where it cannot: nothing can be said plainly any more.
+
+    `client` is its address, for the line that `complain` is told then.
+    """
+    try:
+        plain.flush()
+        return Secured(plain, server_context(certificate))
+    except TlsError as error:
+        complain(f"no TLS with {client.decode('ascii', 'replace')}: {error}")
+        raise GoneError from error
 
 
 class Secured:

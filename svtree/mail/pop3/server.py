@@ -109,18 +109,12 @@ class _Login:
         return True
 
     def _secure(self) -> None:
-        """Go on within TLS. Raises GoneError where there is none to be had: nothing can be said plainly any more."""
-        from svtree.mail.tls import Secured, TlsError, server_context
+        """Go on within TLS. Raises GoneError."""
+        from svtree.mail.tls import secured
 
-        plain = self._dialogue
-        if isinstance(plain, Secured):
-            return
-        try:
-            plain.flush()
-            self._dialogue = Secured(plain, server_context(self._offering.certificate))
-        except TlsError as error:
-            _warn(f"no TLS with {self._environ.get(b'TCPREMOTEIP', b'unknown').decode('ascii', 'replace')}: {error}")
-            raise GoneError from error
+        if isinstance(self._dialogue, Dialogue):
+            client = self._environ.get(b"TCPREMOTEIP", b"unknown")
+            self._dialogue = secured(self._dialogue, self._offering.certificate, client, _warn)
 
     def _check(self, action: Check) -> str:
         """Run the checker and all that comes after it; the outcome, as the session's STEPS name it."""

@@ -6,8 +6,7 @@ Follows qmail-qmqpd(8). It takes mail for anybody: tcpserver's rules must let in
 from __future__ import annotations
 
 from svtree.mail.quick.qmqp import converse
-from svtree.mail.quick.server import serve
-from svtree.program import UsageError
+from svtree.mail.quick.server import patience, serve
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,11 +14,9 @@ if TYPE_CHECKING:
 
     from svtree.program import Environ
 
-USAGE = "qmail-qmqpd: usage: qmail-qmqpd (the client at descriptors 0 and 1, its address in $TCPREMOTEIP)"
+USAGE = "qmail-qmqpd: usage: qmail-qmqpd [ -t seconds ] (the client at descriptors 0 and 1)"
 
 
 def main(argv: Sequence[bytes], environ: Environ) -> int:
     """Serve one client."""
-    if len(argv) > 1:
-        raise UsageError(USAGE)
-    return serve(converse(), b"QMQP", environ)
+    return serve(converse(), b"QMQP", environ, patience(argv, USAGE))

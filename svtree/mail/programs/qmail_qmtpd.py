@@ -8,10 +8,9 @@ from __future__ import annotations
 from svtree.formats.numbers import scan
 from svtree.mail.controls import ControlError, Controls, home
 from svtree.mail.quick.qmtp import Policy, converse
-from svtree.mail.quick.server import serve
+from svtree.mail.quick.server import patience, serve
 from svtree.mail.quick.stream import RESOURCES
 from svtree.mail.smtp.recipients import Hosts, Recipients
-from svtree.program import UsageError
 from svtree.system.streams import complain
 
 TYPE_CHECKING = False
@@ -20,13 +19,12 @@ if TYPE_CHECKING:
 
     from svtree.program import Environ
 
-USAGE = "qmail-qmtpd: usage: qmail-qmtpd (the client at descriptors 0 and 1, its address in $TCPREMOTEIP)"
+USAGE = "qmail-qmtpd: usage: qmail-qmtpd [ -t seconds ] (the client at descriptors 0 and 1)"
 
 
 def main(argv: Sequence[bytes], environ: Environ) -> int:
     """Serve one client."""
-    if len(argv) > 1:
-        raise UsageError(USAGE)
+    seconds = patience(argv, USAGE)
     controls = Controls(home(environ))
     try:
         databytes = controls.number("databytes", 0)
@@ -38,7 +36,7 @@ def main(argv: Sequence[bytes], environ: Environ) -> int:
         databytes = scan(environ[b"DATABYTES"])[0] or 0
     try:
         policy = Policy(environ.get(b"RELAYCLIENT"), Recipients(hosts, _warn).accepts, databytes)
-        return serve(converse(policy), b"QMTP", environ)
+        return serve(converse(policy), b"QMTP", environ, seconds)
     finally:
         hosts.close()
 

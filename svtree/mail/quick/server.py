@@ -12,23 +12,39 @@ from svtree.formats.received import Peer, received
 from svtree.mail.dialogue import Dialogue, GoneError, SilentError
 from svtree.mail.queue import submit
 from svtree.mail.quick.stream import GONE, NEED, RESOURCES, Abandon, Begin, End, Finish, Reply, Write
+from svtree.program import UsageError, number, options
 from svtree.system.alarm import Alarm, AlarmError
 from svtree.system.descriptors import ensure_standard
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from svtree.mail.quick.stream import Action, Conversation
     from svtree.program import Environ
 
-# Seconds for a connection.
+# Seconds for a connection, unless the option -t says otherwise.
 PATIENCE = 3600
+# What alarm(2) and poll(2) both take.
+LONGEST = 2_000_000
 
 
-def serve(conversation: Conversation, protocol: bytes, environ: Environ) -> int:
-    """Serve the client; the exit code."""
+def patience(argv: Sequence[bytes], usage: str) -> int:
+    """The seconds that a server's arguments, `[ -t seconds ]`, give a connection. Raises UsageError."""
+    letters, rest = options(argv, "t:", usage)
+    seconds = PATIENCE
+    for _, value in letters:
+        seconds = number(value)
+    if rest or not 0 < seconds <= LONGEST:
+        raise UsageError(usage)
+    return seconds
+
+
+def serve(conversation: Conversation, protocol: bytes, environ: Environ, seconds: int = PATIENCE) -> int:
+    """Serve the client, for at most so many seconds; the exit code."""
     ensure_standard()
     try:
-        with Alarm(PATIENCE), Dialogue(PATIENCE) as dialogue:
+        with Alarm(seconds), Dialogue(seconds) as dialogue:
             server = _Server(conversation, protocol, environ, dialogue)
             try:
                 return server.run()
@@ -74,7 +90,7 @@ class _Server:
         """Do it; the answer."""
         if isinstance(action, Begin):
             self._submission = submit.begin(self._environ, b"network")
-            self._submission.write(received(_peer(self._environ), self._protocol, None, int(time())))
+            self._submission.write(received(Peer.told(self._environ), self._protocol, None, int(time())))
         elif isinstance(action, Write):
             if self._submission is not None:
                 self._submission.write(action.data)
@@ -95,12 +111,3 @@ class _Server:
         except submit.SubmitError as error:
             return error.text.encode("utf-8", "replace")
         return b"Kok %d qp %d" % (time(), number)
-
-
-def _peer(environ: Environ) -> Peer:
-    return Peer(
-        local=environ.get(b"TCPLOCALHOST", environ.get(b"TCPLOCALIP", b"unknown")),
-        ip=environ.get(b"TCPREMOTEIP", b"unknown"),
-        host=environ.get(b"TCPREMOTEHOST", b"unknown"),
-        info=environ.get(b"TCPREMOTEINFO"),
-    )

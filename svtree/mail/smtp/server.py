@@ -118,18 +118,11 @@ class _Server:
             actions = more
 
     def _secure(self) -> None:
-        """Go on within TLS. Raises GoneError where there is none to be had: nothing can be said plainly any more."""
-        from svtree.mail.tls import Secured, TlsError, server_context
+        """Go on within TLS. Raises GoneError."""
+        from svtree.mail.tls import secured
 
-        plain = self._dialogue
-        if isinstance(plain, Secured):
-            return
-        try:
-            plain.flush()
-            self._dialogue = Secured(plain, server_context(self._settings.certificate))
-        except TlsError as error:
-            _warn(f"no TLS with {self._peer.ip.decode('ascii', 'replace')}: {error}")
-            raise GoneError from error
+        if isinstance(self._dialogue, Dialogue):
+            self._dialogue = secured(self._dialogue, self._settings.certificate, self._peer.ip, _warn)
         # As somebody who has just come: RFC 3207.
         self._peer, self._environ = self._settings.peer, self._given
 

@@ -61,12 +61,7 @@ def read(environ: Environ, checker: Sequence[bytes], warn: Callable[[str], None]
     databytes = told.databytes
     if b"DATABYTES" in environ:
         databytes = scan(environ[b"DATABYTES"])[0] or 0
-    peer = Peer(
-        local=environ.get(b"TCPLOCALHOST", environ.get(b"TCPLOCALIP", b"unknown")),
-        ip=environ.get(b"TCPREMOTEIP", b"unknown"),
-        host=environ.get(b"TCPREMOTEHOST", b"unknown"),
-        info=environ.get(b"TCPREMOTEINFO"),
-    )
+    peer = Peer.told(environ)
     offered = told.offered
     authority = _authority(told, checker, environ)
     certificate = controls.directory + b"/servercert.pem"
