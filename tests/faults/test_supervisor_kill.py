@@ -223,7 +223,7 @@ def test_finish_is_adopted_too(tree: Tree) -> None:
     tree.scan()
     tree.reports("a", adopted=True)
     assert (tree.status("a").pid, tree.status("a").phase) == (pid, status.FINISHING)
-    assert (tree.root / "a" / "finishing").read_text() == f"{pid}\n"
+    until_says(tree.root / "a" / "finishing", f"{pid}\n")
     tree.svc("d", "a")
     kill(pid)
     tree.down("a")
