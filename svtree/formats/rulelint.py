@@ -31,6 +31,10 @@ SHOWN = 60
 RELAY = b"RELAYCLIENT"
 # Variables that programs ask for; written otherwise they set nothing that anybody reads.
 VARIABLES = frozenset({RELAY, b"RBLSMTPD", b"DATABYTES", b"MAXCONNIP", b"MAXCONNC", b"MAXLOAD", b"DIEMSG"})
+# So many different instructions are remembered: where there are more, they are as a rule all different.
+KNOWN = 1024
+# An address like any other.
+LOOPBACK = b"127.0.0.1"
 # What a host name is written with.
 NAME = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._"
 # Networks this short are no one's: a good part of all addresses of their kind.
@@ -51,7 +55,18 @@ def lint(text: bytes) -> list[Finding]:
     found: list[Finding] = []
     first: dict[bytes, int] = {}
     places: dict[Place, int] = {}
+    well_told: set[bytes] = set()
     for number, whole in enumerate(text.split(b"\n"), 1):
+        address, _, told = whole.partition(b":")
+        ip = networks.parse_v4(address)
+        # Most lines of a long list are about a whole address, and can only be wrong in few ways.
+        if ip is not None and (told in well_told or _is_well_told(told)):
+            if len(well_told) < KNOWN:
+                well_told.add(told)
+            if first.setdefault(address, number) != number:
+                found += [Finding(number, WARNING, each) for each in _repeated(address, [address], first, number)]
+            places.setdefault((V4, ip, V4), number)
+            continue
         try:
             parts = split(whole)
             if parts is None:
@@ -66,14 +81,14 @@ def lint(text: bytes) -> list[Finding]:
             continue
         if data:
             found += [Finding(number, severity, each) for severity, each in _instructions(address, data)]
-        never = _never(address, its_keys)
+        its_places = [_place(key) for key in its_keys]
+        never = None if any(its_places) else _never(address, its_keys)
         if never is not None:
             found.append(Finding(number, WARNING, never))
             continue
         found += [Finding(number, severity, each) for severity, each in _address(address)]
         found += [Finding(number, WARNING, each) for each in _repeated(address, its_keys, first, number)]
-        for key in its_keys:
-            place = _place(key)
+        for place in its_places:
             if place is not None:
                 places.setdefault(place, number)
     found += [
@@ -84,6 +99,15 @@ def lint(text: bytes) -> list[Finding]:
     return found
 
 
+def _is_well_told(told: bytes) -> bool:
+    """Whether there is nothing to say about these instructions, said to one address."""
+    try:
+        data = instructions(told)
+    except Unclear:
+        return False
+    return not data or next(_instructions(LOOPBACK, data), None) is None
+
+
 def _silent(whole: bytes) -> Iterator[str]:
     """About a line without a rule."""
     line = whole.strip(b" \t\r")
@@ -92,12 +116,12 @@ def _silent(whole: bytes) -> Iterator[str]:
 
 
 def _never(address: bytes, its_keys: list[bytes]) -> str | None:
-    """Why no client can match this address; None if one can."""
+    """Why no client can match this address, which stands for no place; None if one can."""
     if not its_keys:
         return "an empty range: the line says nothing"
     # The keys of a range are all of one form.
     key = its_keys[-1]
-    if not key or _place(key) is not None:
+    if not key:
         return None
     if address[:1] == b"=":
         why = _bad_name(key[1:])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import Processes, environment, ours, run, until
+from tests.harness import Processes, Result, environment, ours, run, until
 
 
 @pytest.mark.parametrize(("target", "temporary"), [("a.cdb", "tcp.smtp"), ("tcp.smtp", "a.tmp"), ("a.cdb", "link")])
@@ -106,6 +106,10 @@ def test_a_mistake_made_often_is_told_some_times(folder: Path) -> None:
     assert told[-1] == b"tcprules: warning: rules: 10 more, which svtree rules lint shows"
 
 
-def test_rules_that_only_a_program_can_have_written_are_not_looked_through(folder: Path) -> None:
-    text = b"".join(b"10.%d.%d:deny\n" % (number >> 8, number & 255) for number in range(8000))
-    assert run([ours("tcprules"), "a.cdb", "a.tmp"], stdin=text, cwd=folder).err == b""
+def test_ten_thousand_lines_are_looked_through_and_a_list_of_millions_is_not(folder: Path) -> None:
+    lines = [b'10.%d.%d.7:allow,N="%d"' % (number // 256, number % 256, number) for number in range(10_000)]
+    text = b"\n".join([*lines, b"192.168.2:deny", b""])
+    done = run([ours("tcprules"), "a.cdb", "a.tmp"], stdin=text, cwd=folder)
+    expected = b"tcprules: warning: line 10001: never matches: a prefix ends with a dot, 192.168.2.\n"
+    assert (done.code, done.err) == (0, expected)
+    assert run([ours("tcprules"), "a.cdb", "a.tmp"], stdin=text * 3, cwd=folder) == Result(0, b"", b"")

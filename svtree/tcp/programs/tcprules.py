@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 USAGE = "tcprules: usage: tcprules rules.cdb rules.tmp"
 # Rules beyond this many bytes are made by programs, and looking through them would take longer than compiling them.
-LOOKED_THROUGH = 65536
+LOOKED_THROUGH = 1 << 19
 # Who has made one mistake a hundred times need not be told so a hundred times.
 TOLD = 20
 
