@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import re
@@ -139,13 +140,14 @@ def kill_a_part(pid: int, chance: random.Random) -> None:
     """kill -9 of qmail-send or of one of its children or grandchildren, whichever is there."""
     try:
         family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-        victim = chance.choice(family)
-        victim.send_signal(signal.SIGKILL)
-        if victim.pid != pid:
-            # A lost child may be a delivery, which qmail-send reports and survives.
-            os.kill(pid, signal.SIGTERM)
     except psutil.NoSuchProcess:
         return
+    victim = chance.choice(family)
+    with contextlib.suppress(psutil.NoSuchProcess):
+        victim.send_signal(signal.SIGKILL)
+    if victim.pid != pid:
+        # A lost child may be a delivery, which qmail-send reports and survives, or have ended by itself.
+        os.kill(pid, signal.SIGTERM)
 
 
 def parts_of(post: Post) -> list[int]:
