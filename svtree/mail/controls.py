@@ -6,12 +6,16 @@ default; a file that cannot be read is an error that names it, never a default.
 
 from __future__ import annotations
 
+import os
+
 from svtree.formats import control
 from svtree.system import atomic
 from svtree.system.errors import reason
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from svtree.program import Environ
 
 DEFAULT_HOME = b"/var/qmail"
@@ -26,6 +30,16 @@ class ControlError(Exception):
 def home(environ: Environ) -> bytes:
     """The qmail directory: $QMAILHOME, by default /var/qmail."""
     return environ.get(b"QMAILHOME") or DEFAULT_HOME
+
+
+def is_readable(path: bytes, without: str, warn: Callable[[str], None]) -> bool:
+    """Whether a file can be read; where not, `warn` is told why, and that there is no such thing as `without` then."""
+    try:
+        os.close(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+    except OSError as error:
+        warn(f"unable to read {os.fsdecode(path)}: {reason(error)}: no {without}")
+        return False
+    return True
 
 
 class Controls:

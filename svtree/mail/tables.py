@@ -1,19 +1,33 @@
-"""The tables of a session machine in Markdown, for the pages under docs/ that tests compare with."""
+"""The tables of a session machine: their shape, and they themselves in Markdown, for the pages under docs/.
+
+A machine has two. A `Table` says which step a verb is in each state, `Steps` what each outcome of a step answers and
+where it leads. States and steps are words, because the tables are printed and read.
+"""
 
 from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Final, TypeAlias
 
-SAME = "="
+    Verbs: TypeAlias = Mapping[bytes, str]
+    Table: TypeAlias = Mapping[str, Verbs]
+    # An outcome's reply, without its last CRLF, and the next state.
+    Outcomes: TypeAlias = Mapping[str, tuple[bytes, str]]
+    Steps: TypeAlias = Mapping[str, Outcomes]
+
+# The state in which the connection is to be closed.
+OVER: Final = "OVER"
+# In place of a state: the one that there was.
+SAME: Final = "="
 
 
 def page(
     about: str,
-    table: Mapping[str, Mapping[bytes, str]],
+    table: Table,
     otherwise: Mapping[str, str],
-    steps: Mapping[str, Mapping[str, tuple[bytes, str]]],
+    steps: Steps,
 ) -> str:
     """`about` is the page's head; then a row for each verb and each outcome."""
     lines = [about, "", "## Which step a verb is in each state", ""]

@@ -7,14 +7,11 @@ there only where it keeps its promise: `apop` is listed, and no account's secret
 
 from __future__ import annotations
 
-import os
-
 from svtree.formats.record import record
 from svtree.mail import accounts
-from svtree.mail.controls import ControlError, Controls, home
+from svtree.mail.controls import ControlError, Controls, home, is_readable
 from svtree.mail.pop3.session import Offer
 from svtree.multicall import Builtin, resolve
-from svtree.system.errors import reason
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,7 +52,7 @@ def read(environ: Environ, checker: Sequence[bytes], warn: Callable[[str], None]
     offer = Offer(
         capabilities=ALWAYS if b"capa" in words else None,
         tls=b"stls" in words,
-        certified=b"stls" in words and _is_readable(certificate, warn),
+        certified=b"stls" in words and is_readable(certificate, "STLS", warn),
         secure=secure,
     )
     return Offering(offer, wanted and b"apop" in words and _may_know(checker, environ), certificate)
@@ -91,12 +88,3 @@ def _may_know(checker: Sequence[bytes], environ: Environ) -> bool:
     except accounts.AccountError:
         # The checker will say what is wrong.
         return False
-
-
-def _is_readable(path: bytes, warn: Callable[[str], None]) -> bool:
-    try:
-        os.close(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
-    except OSError as error:
-        warn(f"unable to read {os.fsdecode(path)}: {reason(error)}: no STLS")
-        return False
-    return True

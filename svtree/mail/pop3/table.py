@@ -5,17 +5,21 @@ Follows qmail-popup and qmail-pop3d 1.06, reply for reply. docs/pop3-session.md 
 
 from __future__ import annotations
 
+from svtree.mail import tables
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Final
 
-# States. They are words because the tables are printed and read.
+    from svtree.mail.tables import Outcomes, Steps, Table, Verbs
+
+# States.
+OVER: Final = tables.OVER
+SAME: Final = tables.SAME
 STRANGER: Final = "STRANGER"  # AUTHORIZATION, no name yet
 NAMED: Final = "NAMED"  # AUTHORIZATION, USER has given a name
 TRANSACTION: Final = "TRANSACTION"
-OVER: Final = "OVER"  # the connection is to be closed
-SAME: Final = "="  # in STEPS: the state stays what it was
 
 USER: Final = "user"
 LOGIN: Final = "login"
@@ -37,7 +41,7 @@ SECURITY: Final = "security"
 UNKNOWN: Final = "unknown"
 TROUBLE: Final = "trouble"
 
-_BEFORE: Final[Mapping[bytes, str]] = {
+_BEFORE: Final[Verbs] = {
     b"user": USER,
     b"apop": DIGEST,
     b"noop": NOTHING,
@@ -45,7 +49,7 @@ _BEFORE: Final[Mapping[bytes, str]] = {
     b"capa": CAPABILITIES,
     b"stls": SECURITY,
 }
-TABLE: Final[Mapping[str, Mapping[bytes, str]]] = {
+TABLE: Final[Table] = {
     STRANGER: {**_BEFORE, b"pass": NO_USER},
     NAMED: {**_BEFORE, b"pass": LOGIN},
     TRANSACTION: {
@@ -69,7 +73,7 @@ OTHERWISE: Final[Mapping[str, str]] = {STRANGER: NOT_YET, NAMED: NOT_YET, TRANSA
 
 _OK: Final = (b"+OK ", SAME)
 _SYNTAX: Final = (b"-ERR syntax error", SAME)
-_CHECKED: Final[Mapping[str, tuple[bytes, str]]] = {
+_CHECKED: Final[Outcomes] = {
     "nothing given": _SYNTAX,
     "served": (b"", OVER),
     "refused": (b"-ERR authorization failed", OVER),
@@ -78,14 +82,14 @@ _CHECKED: Final[Mapping[str, tuple[bytes, str]]] = {
     "no process": (b"-ERR unable to fork", OVER),
     "not read": (b"-ERR unable to write pipe", OVER),
 }
-_NUMBER: Final[Mapping[str, tuple[bytes, str]]] = {
+_NUMBER: Final[Outcomes] = {
     "no number": _SYNTAX,
     "zero": (b"-ERR messages are counted from 1", SAME),
     "too high": (b"-ERR not that many messages", SAME),
     "deleted": (b"-ERR already deleted", SAME),
 }
 # step: {outcome: (reply, next state)}. A reply of several lines ends here where its own text begins.
-STEPS: Final[Mapping[str, Mapping[str, tuple[bytes, str]]]] = {
+STEPS: Final[Steps] = {
     USER: {"done": (b"+OK ", NAMED), "nothing given": _SYNTAX},
     LOGIN: _CHECKED,
     DIGEST: _CHECKED,
@@ -114,8 +118,6 @@ STEPS: Final[Mapping[str, Mapping[str, tuple[bytes, str]]]] = {
 
 def render() -> str:
     """The tables in Markdown: what docs/pop3-session.md holds."""
-    from svtree.mail.tables import page
-
     about = (
         "# The POP3 session\n\n"
         "Printed from `svtree/mail/pop3/table.py`; a test compares. qmail-popup is in STRANGER and NAMED, and\n"
@@ -124,4 +126,4 @@ def render() -> str:
         "closed; after QUIT in TRANSACTION the deleted messages are removed first, and only then. CAPA and STLS are\n"
         "like any other verb where control/pop3 does not offer them."
     )
-    return page(about, TABLE, OTHERWISE, STEPS)
+    return tables.page(about, TABLE, OTHERWISE, STEPS)

@@ -19,10 +19,12 @@ What came later than qmail-smtpd is off unless `Policy.extensions` offers it: `s
 from __future__ import annotations
 
 from svtree.mail.commands import Command, Commands, TooLongError
-from svtree.mail.smtp import addresses, extensions, table
+from svtree.mail.smtp import extensions, table
 from svtree.mail.smtp.actions import Abandon, Begin, Check, End, Finish, Policy, Reply, StartTls, Write
 from svtree.mail.smtp.body import Body, StrayNewlineError
-from svtree.mail.smtp.sasl import Challenge, Sasl, SaslError, encode
+from svtree.mail.smtp.envelope import Envelope
+from svtree.mail.smtp.logins import Logins
+from svtree.mail.smtp.sasl import Challenge, SaslError, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,10 +35,6 @@ if TYPE_CHECKING:
     from svtree.mail.smtp.sasl import Login
 
 MAX_HOPS: Final = 100
-# All recipients of a message together, in bytes: some hundred thousand addresses.
-MOST_RECIPIENTS: Final = 8 << 20
-# Logins that may fail before the connection is closed.
-MOST_FAILURES: Final = 3
 
 
 class Session:
@@ -48,8 +46,7 @@ class Session:
         self._policy = policy
         self._commands = Commands()
         self._secure = policy.secure
-        self._sasl: Sasl | None = None
-        self._failures = 0
+        self._logins = Logins(policy)
         self._begin_anew()
 
     def _begin_anew(self) -> None:
@@ -58,11 +55,7 @@ class Session:
         self._extended = False
         self._authenticated = False
         self._relay = self._policy.relay
-        self._parameters = extensions.Parameters()
-        self._sender = b""
-        self._sender_is_bad = False
-        self._recipients: list[bytes] = []
-        self._size_of_recipients = 0
+        self._envelope = Envelope(self._policy)
         self._body = Body()
         self._size_of_body = 0
         self._waiting = False
@@ -118,11 +111,7 @@ class Session:
             self._authenticated = True
             if self._relay is None:
                 self._relay = b""
-        elif outcome == "refused":
-            self._failures += 1
-            if self._failures >= MOST_FAILURES:
-                outcome = "refused too often"
-        self._answer(table.AUTHENTICATION, outcome)
+        self._answer(table.AUTHENTICATION, self._logins.checked(outcome))
         return self._go_on()
 
     def timed_out(self) -> list[Action]:
@@ -149,7 +138,7 @@ class Session:
         try:
             if self.state == table.LOGIN:
                 line = self._commands.take_line()
-                return line is not None and self._go_on_with_login(line)
+                return line is not None and self._ask(lambda: self._logins.go_on(line))
             command = self._commands.take()
         except TooLongError:
             self._answer(table.TROUBLE, "line too long")
@@ -166,9 +155,10 @@ class Session:
 
     def _do(self, step: str, command: Command) -> None:
         if step == table.FROM:
-            self._answer(table.FROM, self._take_sender(command.argument))
+            stranger = self._policy.login_required and not self._authenticated
+            self._answer(table.FROM, "stranger" if stranger else self._envelope.begin(command.argument))
         elif step == table.TO:
-            self._answer(table.TO, self._take_recipient(command.argument))
+            self._answer(table.TO, self._envelope.add(command.argument, self._relay))
         elif step == table.MESSAGE:
             self._waiting = True
             self._actions.append(Begin(self._helo, self._protocol()))
@@ -190,7 +180,7 @@ class Session:
             extended=self._extended and bool(self._policy.extensions.words),
             secure=self._secure,
             authenticated=self._authenticated,
-            utf8=self._parameters.utf8,
+            utf8=self._envelope.parameters.utf8,
         )
 
     def _secure_connection(self, argument: bytes) -> None:
@@ -207,44 +197,25 @@ class Session:
             self._waiting = True
             self._actions.append(StartTls())
 
-    def _methods(self) -> tuple[bytes, ...]:
-        policy = self._policy
-        return extensions.mechanisms(
-            policy.extensions,
-            secure=self._secure,
-            tls=extensions.STARTTLS in policy.extensions.words,
-            secrets_known=policy.secrets_known,
-        )
-
     def _log_in(self, argument: bytes) -> None:
-        mechanism, space, initial = argument.rstrip(b" ").partition(b" ")
-        mechanism = mechanism.upper()
         if self._authenticated:
             self._answer(table.AUTHENTICATION, "known already")
-        elif mechanism not in self._methods():
-            clear = mechanism in extensions.CLEAR and not self._secure
-            self._answer(table.AUTHENTICATION, "insecure" if clear else "no such mechanism")
         else:
-            self._sasl = Sasl(mechanism, self._policy.challenge())
-            self._ask(lambda sasl: sasl.start(initial.lstrip(b" ") if space else None))
+            self._ask(lambda: self._logins.begin(argument, secure=self._secure))
 
-    def _go_on_with_login(self, line: bytes) -> bool:
-        self._ask(lambda sasl: sasl.answer(line))
-        return True
-
-    def _ask(self, step: Callable[[Sasl], Challenge | Login]) -> None:
-        """Take one step of the login under way."""
-        assert self._sasl is not None  # noqa: S101 - set before the state says that a login is under way
+    def _ask(self, step: Callable[[], Challenge | Login]) -> bool:
+        """Take one step of a login; always True: there may be more to do."""
         try:
-            found = step(self._sasl)
+            found = step()
         except SaslError as error:
             self._answer(table.AUTHENTICATION, str(error))
-            return
+            return True
         if isinstance(found, Challenge):
             self._answer(table.AUTHENTICATION, "asked", {b"CHALLENGE": encode(found.text)})
-            return
-        self._waiting = True
-        self._actions.append(Check(found))
+        else:
+            self._waiting = True
+            self._actions.append(Check(found))
+        return True
 
     def _answer(self, step: str, outcome: str, words: Mapping[bytes, bytes] | None = None) -> None:
         """Say what the table says and go where it says."""
@@ -252,7 +223,9 @@ class Session:
         offered = self._policy.extensions
         if step == table.EXTENDED_HELLO and offered.words:
             tls = extensions.STARTTLS in offered.words and self._policy.certified and not self._secure
-            text = extensions.hello(b"GREETING", offered, self._policy.databytes, tls=tls, methods=self._methods())
+            text = extensions.hello(
+                b"GREETING", offered, self._policy.databytes, tls=tls, methods=self._logins.methods(secure=self._secure)
+            )
         for name, word in (words or {b"GREETING": self._policy.greeting}).items():
             text = text.replace(name, word)
         if extensions.ENHANCED in offered.words:
@@ -262,60 +235,6 @@ class Session:
             self.state = state
         if state == table.OVER:
             self._actions.append(End(0 if step == table.QUIT else 1))
-
-    def _address(self, argument: bytes) -> bytes | None:
-        address = addresses.parse(argument)
-        address = addresses.localize(address, self._policy.literal_host, self._policy.here)
-        return address if len(address) <= addresses.LONGEST else None
-
-    def _understood(self, argument: bytes) -> extensions.Parameters | None:
-        # qmail-smtpd looks at no parameter.
-        offered = self._policy.extensions
-        return extensions.parameters(argument, offered) if offered.words else extensions.Parameters()
-
-    def _take_sender(self, argument: bytes) -> str:
-        if self._policy.login_required and not self._authenticated:
-            return "stranger"
-        address = self._address(argument)
-        if address is None:
-            return "too long"
-        found = self._understood(argument)
-        if found is None:
-            return "bad parameter"
-        if found.size is not None and 0 < self._policy.databytes < found.size:
-            return "too big"
-        self._parameters = found
-        lowered = address.lower()
-        at = lowered.rfind(b"@")
-        bad = self._policy.bad_senders
-        self._sender_is_bad = lowered in bad or (at >= 0 and lowered[at:] in bad)
-        self._sender = address
-        self._recipients = []
-        self._size_of_recipients = 0
-        return "taken"
-
-    def _take_recipient(self, argument: bytes) -> str:
-        address = self._address(argument)
-        if address is None:
-            return "too long"
-        if self._understood(argument) is None:
-            return "bad parameter"
-        if self._sender_is_bad:
-            return "bad sender"
-        if self._relay is not None:
-            address += self._relay
-        else:
-            accepted = self._policy.accepts(address)
-            if not accepted:
-                return "cannot tell" if accepted is None else "not ours"
-        if self._policy.exists is not None and not self._policy.exists(address):
-            return "no mailbox"
-        # The list's own eight bytes, and Python's for a short object, count as well.
-        self._size_of_recipients += len(address) + 64
-        if self._size_of_recipients > MOST_RECIPIENTS:
-            return "too many"
-        self._recipients.append(address)
-        return "taken"
 
     def _take_body(self, data: bytes) -> bool:
         """Pass on what has come of the message; True when it has ended and commands follow."""
@@ -338,7 +257,7 @@ class Session:
             self._answer(table.DELIVERY, "too many hops" if body.hops >= MAX_HOPS else "too big")
             return True
         self._waiting = True
-        self._actions.append(Finish(self._sender, tuple(self._recipients)))
+        self._actions.append(Finish(self._envelope.sender, tuple(self._envelope.recipients)))
         return False
 
     def _is_too_big(self) -> bool:

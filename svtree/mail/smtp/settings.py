@@ -13,12 +13,11 @@ from time import monotonic, time
 from svtree.formats.numbers import scan
 from svtree.formats.received import Peer
 from svtree.formats.record import record
-from svtree.mail.controls import Controls, home
+from svtree.mail.controls import Controls, home, is_readable
 from svtree.mail.queue import submit
 from svtree.mail.smtp import configuration, extensions
 from svtree.mail.smtp.actions import Policy
 from svtree.mail.smtp.recipients import Recipients
-from svtree.system.errors import reason
 from svtree.system.interfaces import addresses6, recent_addresses
 from svtree.system.privileges import become
 
@@ -75,7 +74,7 @@ def read(environ: Environ, checker: Sequence[bytes], warn: Callable[[str], None]
         bad_senders=told.bad_senders,
         databytes=databytes,
         extensions=offered,
-        certified=extensions.STARTTLS in offered.words and _is_readable(certificate, warn),
+        certified=extensions.STARTTLS in offered.words and is_readable(certificate, "STARTTLS", warn),
         secure=_is_on(environ, b"SMTPS"),
         secrets_known=_secrets_known(offered, authority),
         challenge=lambda: _challenge(told.me),
@@ -132,15 +131,6 @@ def _preload(offered: Extensions, *, secure: bool) -> None:
         __import__("binascii")
     if extensions.STARTTLS in offered.words or secure:
         __import__("svtree.mail.tls")
-
-
-def _is_readable(path: bytes, warn: Callable[[str], None]) -> bool:
-    try:
-        os.close(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
-    except OSError as error:
-        warn(f"unable to read {os.fsdecode(path)}: {reason(error)}: no STARTTLS")
-        return False
-    return True
 
 
 def _is_on(environ: Environ, name: bytes) -> bool:

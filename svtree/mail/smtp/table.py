@@ -5,19 +5,22 @@ Follows qmail-smtpd 1.06, reply for reply. docs/smtp-session.md is printed from 
 
 from __future__ import annotations
 
+from svtree.mail import tables
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import Final
 
-# States. They are words because the tables are printed and read.
+    from svtree.mail.tables import Steps, Table, Verbs
+
+# States.
+OVER: Final = tables.OVER
+SAME: Final = tables.SAME
 IDLE: Final = "IDLE"  # no sender
 SENDER: Final = "SENDER"  # a sender, no recipient
 READY: Final = "READY"  # a sender and recipients
 DATA: Final = "DATA"  # the message is coming
 LOGIN: Final = "LOGIN"  # the answer to a challenge of AUTH is coming
-OVER: Final = "OVER"  # the connection is to be closed
-SAME: Final = "="  # in STEPS: the state stays what it was
 
 # The steps that begin with a command, and the one that begins with the end of the message.
 HELLO: Final = "hello"
@@ -39,7 +42,7 @@ UNKNOWN: Final = "unknown"
 DELIVERY: Final = "end of message"
 TROUBLE: Final = "trouble"
 
-ALWAYS: Final[Mapping[bytes, str]] = {
+ALWAYS: Final[Verbs] = {
     b"helo": HELLO,
     b"ehlo": EXTENDED_HELLO,
     b"rset": RESET,
@@ -48,7 +51,7 @@ ALWAYS: Final[Mapping[bytes, str]] = {
     b"vrfy": VERIFY,
     b"quit": QUIT,
 }
-TABLE: Final[Mapping[str, Mapping[bytes, str]]] = {
+TABLE: Final[Table] = {
     IDLE: {
         **ALWAYS,
         b"mail": FROM,
@@ -65,7 +68,7 @@ TABLE: Final[Mapping[str, Mapping[bytes, str]]] = {
 OFFERED: Final = frozenset({SECURITY, AUTHENTICATION, NOT_NOW})
 
 # step: {outcome: (reply, next state)}. GREETING, WHEN, QP, WHY and CHALLENGE are filled in.
-STEPS: Final[Mapping[str, Mapping[str, tuple[bytes, str]]]] = {
+STEPS: Final[Steps] = {
     HELLO: {"done": (b"250 GREETING", IDLE)},
     EXTENDED_HELLO: {"done": (b"250-GREETING\r\n250-PIPELINING\r\n250 8BITMIME", IDLE)},
     RESET: {"done": (b"250 flushed", IDLE)},
@@ -133,8 +136,6 @@ STEPS: Final[Mapping[str, Mapping[str, tuple[bytes, str]]]] = {
 
 def render() -> str:
     """The tables in Markdown: what docs/smtp-session.md holds."""
-    from svtree.mail.tables import page
-
     about = (
         "# The SMTP session\n\n"
         "Printed from `svtree/mail/smtp/table.py`; a test compares. A session begins in IDLE with `220 GREETING\n"
@@ -144,4 +145,4 @@ def render() -> str:
         "parameters and mailboxes not looked at, where no control file offers it; with `enhancedstatuscodes` the\n"
         "number in brackets stands after the code."
     )
-    return page(about, TABLE, dict.fromkeys(TABLE, UNKNOWN), STEPS)
+    return tables.page(about, TABLE, dict.fromkeys(TABLE, UNKNOWN), STEPS)

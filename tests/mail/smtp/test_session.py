@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from svtree.mail import commands
-from svtree.mail.smtp import session as smtp
-from svtree.mail.smtp import table
+from svtree.mail.smtp import envelope, table
 from svtree.mail.smtp.actions import Abandon, Begin, End, Finish, Policy, Reply, Write
 from svtree.mail.smtp.session import Session
 
@@ -261,7 +260,7 @@ def test_a_line_that_never_ends_ends_the_session() -> None:
 
 
 def test_recipients_without_end_are_put_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(smtp, "MOST_RECIPIENTS", 1000)
+    monkeypatch.setattr(envelope, "MOST_RECIPIENTS", 1000)
     rest = b"RCPT TO:<jiro@mail.example.com>\r\n" * 20
     driver = talk(ENVELOPE + rest + b"DATA\r\n.\r\n")
     assert b"452 sorry, that is more recipients than I take for one message (#4.5.3)\r\n" in driver.said
