@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -23,9 +25,11 @@ INCLUDED = (
     "python3,python3-click,python3-dnspython,python3-psutil,python3-watchdog"
 )
 ADMINISTRATOR = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
-BUILDING = 300.0
+# In seconds, for what is a matter of a few on a quiet machine.
+PATIENCE = 300.0
+BUILDING = 600.0
 BOOTSTRAP = 900.0
-BOOTING = 60.0
+BOOTING = 300.0
 # A PID 1 that starts nothing and reaps what is left to it.
 IDLE = ("/bin/sh", "-c", "while :; do sleep 3600; done")
 
@@ -39,7 +43,7 @@ def needed(*programs: str) -> None:
             pytest.skip(f"{program} is not installed: tests/deb/install.sh")
 
 
-def administer(argv: Sequence[str | Path], *, seconds: float = 120.0, env: dict[str, str] | None = None) -> Result:
+def administer(argv: Sequence[str | Path], *, seconds: float = PATIENCE, env: dict[str, str] | None = None) -> Result:
     """Run a command of this machine with an administrator's environment; standard error goes into `out`."""
     done = subprocess.run(
         argv,
@@ -90,6 +94,22 @@ def minimal() -> Path:
     return target
 
 
+def with_systemd() -> tuple[Path, Path]:
+    """The same with systemd in the place of sysvinit, and a kernel for it; made now if they are not there."""
+    plain = minimal()
+    target = plain.with_name(plain.name + "-systemd")
+    kernel = target.with_name(target.name + ".kernel")
+    with _only_one(target):
+        # The kernel is put into its place last.
+        if not kernel.exists():
+            shutil.rmtree(target, ignore_errors=True)
+            script = Path(__file__).with_name("systemd.sh")
+            done = administer(["unshare", "--mount", "sh", script, plain, target, kernel], seconds=BOOTSTRAP)
+            if done.code:
+                pytest.skip(f"no systemd from Debian: {done.out.decode(errors='replace').strip().splitlines()[-1]}")
+    return target, kernel
+
+
 def _archive() -> list[str]:
     """Where this machine's apt gets the suite from; nothing, and so debootstrap's own default, if it does not."""
     asked = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", f"Codename: {SUITE}"]
@@ -105,7 +125,34 @@ def _only_one(target: Path) -> Iterator[None]:
         yield
 
 
-class Machine:
+class Commands:
+    """Of a machine: run in it as root."""
+
+    def run(self, script: str, *, seconds: float = PATIENCE) -> Result:
+        """Run a shell script in the machine; standard error goes into `out`."""
+        raise NotImplementedError
+
+    def say(self, script: str, *, seconds: float = PATIENCE) -> str:
+        """What a script, which must succeed, says."""
+        done = self.run(script, seconds=seconds)
+        assert done.code == 0, (script, done.code, done.out.decode(errors="replace"))
+        return done.out.decode(errors="replace")
+
+    def python(self, code: str, *words: str) -> str:
+        """What a Python program, which must succeed, says."""
+        return self.say(shlex.join(["python3", "-c", code, *words]))
+
+    def fine(self) -> bool:
+        """Whether `svtree status` has nothing to complain of."""
+        return self.run("/usr/sbin/svtree status /var/lib/svtree").code == 0
+
+    def services(self) -> list[str]:
+        """The pids of every service and logger of the tree."""
+        tree = "/var/lib/svtree/service"
+        return re.findall(r"pid (\d+)", self.say(f"/usr/libexec/svtree/bin/svstat {tree}/* {tree}/*/log"))
+
+
+class Machine(Commands):
     """A Debian with its own processes, network, host name and files, which are in memory and vanish with it.
 
     `prepare` is run in it, with the files of the directory `bring` in /packages, before `init` becomes its PID 1.
@@ -113,18 +160,26 @@ class Machine:
     """
 
     def __init__(
-        self, folder: Path, prepare: str = ":", init: Sequence[str] = IDLE, *, bring: Path | None = None
+        self,
+        folder: Path,
+        prepare: str = ":",
+        init: Sequence[str] = IDLE,
+        *,
+        bring: Path | None = None,
+        base: Path | None = None,
     ) -> None:
+        """`base` is the Debian to begin with, `minimal()` unless said otherwise."""
         needed("unshare", "nsenter", "ip")
         self.root = folder / "root"
         self.kept = folder / "kept"
+        base = base or minimal()
         for path in (self.root, self.kept):
             path.mkdir()
         words = ["unshare", "--mount", "--pid", "--net", "--uts", "--ipc", "--fork", "--kill-child"]
         self._output = folder / "machine"
         with self._output.open("wb") as output:
             self._process = subprocess.Popen(
-                [*words, "sh", Path(__file__).with_name("machine.sh"), minimal(), folder, bring or "", prepare, *init],
+                [*words, "sh", Path(__file__).with_name("machine.sh"), base, folder, bring or "", prepare, *init],
                 env=ADMINISTRATOR,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -142,8 +197,8 @@ class Machine:
             if "not permitted" in text and "prepared" not in text:
                 pytest.skip(f"no namespaces here: {text.strip().splitlines()[-1]}")
             pytest.fail(f"the machine ended: {text}")
-        # What comes after the marker is exec: the machine's own PID 1.
-        return bool(self._first()) and b"machine.sh" not in Path(f"/proc/{self._first()}/cmdline").read_bytes()
+        # Not what it is called: between exec and chroot(2) a command would be run in this machine's own root directory.
+        return bool(self._first()) and os.stat(f"/proc/{self._first()}/root").st_dev != os.stat("/").st_dev
 
     def _first(self) -> str:
         """The machine's PID 1, as this machine numbers it."""
@@ -155,15 +210,9 @@ class Machine:
         spaces = ("--mount", "--pid", "--net", "--uts", "--ipc", "--root", "--wd")
         return ["nsenter", "--target", self._first(), *spaces]
 
-    def run(self, script: str, *, seconds: float = 60.0, env: dict[str, str] | None = None) -> Result:
+    def run(self, script: str, *, seconds: float = PATIENCE, env: dict[str, str] | None = None) -> Result:
         """Run a shell script in the machine; standard error goes into `out`."""
         return administer([*self.words, "sh", "-c", script], seconds=seconds, env=env)
-
-    def say(self, script: str, *, seconds: float = 60.0) -> str:
-        """What a script, which must succeed, says."""
-        done = self.run(script, seconds=seconds)
-        assert done.code == 0, (script, done.code, done.out.decode(errors="replace"))
-        return done.out.decode(errors="replace")
 
     def start(self, script: str) -> subprocess.Popen[bytes]:
         """Start a shell script in the machine; the caller ends it."""
@@ -178,10 +227,6 @@ class Machine:
             with path.open("rb") as source:
                 command = [*self.words, "sh", "-c", f"cat >'/packages/{path.name}'"]
                 subprocess.run(command, env=ADMINISTRATOR, stdin=source, check=True, timeout=30)
-
-    def fine(self) -> bool:
-        """Whether `svtree status` has nothing to complain of."""
-        return self.run("/usr/sbin/svtree status /var/lib/svtree").code == 0
 
     def log(self) -> str:
         """What the machine said on its way."""

@@ -13,7 +13,7 @@ from tests.deb.debian import ROOT, SUITE, administer, minimal, needed, packages
 
 pytestmark = [pytest.mark.deb, pytest.mark.root, pytest.mark.slow]
 
-SECONDS = 300.0
+SECONDS = 900.0
 
 
 def test_piuparts_finds_nothing(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deb.debian import BOOTING, ROOT, Machine, packages
+from tests.deb.debian import BOOTING, PATIENCE, ROOT, Machine, packages
 from tests.harness import until
 
 pytestmark = [pytest.mark.deb, pytest.mark.root, pytest.mark.slow]
@@ -93,7 +93,9 @@ def test_the_root_file_system_is_not_written(machine: Machine) -> None:
 
 def test_mail_goes_in_and_out(machine: Machine) -> None:
     machine.say(f"python3 -c {shlex.quote(SEND)}")
-    until(lambda: b"Subject: contained" in machine.run("cat /srv/tree/mail/qmail/home/jiro/Maildir/new/*").out)
+    until(
+        lambda: b"Subject: contained" in machine.run("cat /srv/tree/mail/qmail/home/jiro/Maildir/new/*").out, PATIENCE
+    )
 
 
 def test_term_ends_the_container_in_order(machine: Machine) -> None:

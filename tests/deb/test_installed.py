@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deb.debian import Machine, packages
+from tests.deb.debian import PATIENCE, Machine, packages
 from tests.harness import until
 from tests.mail import certificates
 
@@ -56,7 +56,7 @@ def installed(machine: Machine, before: set[str]) -> Machine:
 
 
 def service(machine: Machine, verb: str) -> tuple[int, str]:
-    done = machine.run(f"service svtree {verb}", seconds=150)
+    done = machine.run(f"service svtree {verb}")
     return done.code, done.out.decode()
 
 
@@ -97,7 +97,7 @@ def test_the_accounts_are_made(installed: Machine) -> None:
 
 def test_start_and_stop_say_what_they_do(installed: Machine) -> None:
     assert service(installed, "start") == (0, "Starting service tree: svtree.\n")
-    until(installed.fine, what="all as wanted")
+    until(installed.fine, PATIENCE, "all as wanted")
     assert service(installed, "start")[0] == 0, "started already: nothing to do"
     code, text = service(installed, "status")
     assert code == 0
@@ -133,9 +133,13 @@ def test_todays_mail_is_one_command_away_and_changed_configuration_stays(install
 
     put("mail.example.com")
     installed.say("service svtree start")
-    until(installed.fine, what="all as wanted")
+    until(installed.fine, PATIENCE, "all as wanted")
     installed.say("/usr/libexec/svtree/setup --tls /tmp/cert.pem /tmp/key.pem")
-    until(lambda: "pop3s" in installed.say("svtree status /var/lib/svtree") and installed.fine(), what="nine services")
+    until(
+        lambda: "pop3s" in installed.say("svtree status /var/lib/svtree") and installed.fine(),
+        PATIENCE,
+        "nine services",
+    )
     assert installed.say("stat -c '%U %a' /etc/svtree/control/servercert.pem") == "qmaild 400\n"
     assert installed.say("readlink /var/lib/svtree/service/smtps/run") == "/etc/svtree/service/smtps/run\n"
     assert installed.say("cat /etc/svtree/service/smtps/env/QMAILHOME") == "/var/lib/svtree/qmail\n"
@@ -149,12 +153,14 @@ def test_todays_mail_is_one_command_away_and_changed_configuration_stays(install
 
 def test_the_commands_and_the_mail_server_take_their_places(installed: Machine) -> None:
     installed.say("dpkg -i /packages/svtree-*.deb && service svtree start")
-    until(installed.fine, what="all as wanted")
+    until(installed.fine, PATIENCE, "all as wanted")
     assert installed.say("svc -d /service/pop3d && svc -u /service/pop3d && svok /service/smtpd") == ""
     assert installed.say("svstat /service/smtpd").startswith("/service/smtpd: up (pid ")
     installed.say("printf 'Subject: to postmaster\\n\\nx\\n' | sendmail postmaster")
     until(
-        lambda: "to postmaster" in installed.say("cat /var/qmail/alias/Maildir/new/*"), what="the message in a Maildir"
+        lambda: "to postmaster" in installed.say("cat /var/qmail/alias/Maildir/new/*"),
+        PATIENCE,
+        "the message in a Maildir",
     )
     assert installed.say("mailq && newaliases") == ""
     service(installed, "stop")

@@ -34,7 +34,7 @@ def test_lintian_says_nothing() -> None:
     needed("lintian")
     (changes,) = packages().glob("*.changes")
     levels = "error,warning,info,pedantic"
-    done = administer(["lintian", "--allow-root", "--pedantic", "--fail-on", levels, changes], seconds=300)
+    done = administer(["lintian", "--allow-root", "--pedantic", "--fail-on", levels, changes], seconds=900)
     assert (done.code, done.out) == (0, b"")
 
 

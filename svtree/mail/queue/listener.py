@@ -30,17 +30,22 @@ PAUSE = 0.05
 def obtain(home: bytes, environ: Environ) -> socket.socket:
     """The listening socket. Raises OSError where it cannot be made, or another process listens already."""
     kept = None
+    useless = False
     for each in sockets.inherited(environ):
         if each.name == NAME and kept is None and _there(home):
             kept = socket.socket(fileno=each.descriptor)
         else:
             os.close(each.descriptor)
+            useless |= each.name == NAME
     if kept is not None:
         return kept
     made = _make(home)
     supervisor = notify.from_environment(environ)
     if supervisor is not None:
         try:
+            if useless:
+                # Else it would be the first that the next of us is given.
+                supervisor.tell(b"FDSTOREREMOVE=1", b"FDNAME=" + NAME)
             supervisor.tell(b"FDSTORE=1", b"FDNAME=" + NAME, descriptors=[made.fileno()])
         except OSError:
             # Without a keeper a restart refuses clients for a moment, and they try again.

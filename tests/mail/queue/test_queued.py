@@ -242,6 +242,22 @@ def test_the_socket_is_given_to_the_supervisor_to_keep(post: Post, queued: Queue
         assert kept.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) == 1
 
 
+def test_a_kept_socket_that_has_lost_its_name_is_given_up(post: Post, queued: Queued) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as supervisor, socket.socket(socket.AF_UNIX) as keeper:
+        keeper.bind(str(post.home / "queue" / "elsewhere"))
+        keeper.listen(10)
+        supervisor.bind(str(post.folder / "notify"))
+        supervisor.settimeout(DEADLINE)
+        kept = {"LISTEN_FDS": "1", "LISTEN_FDNAMES": "queue"}
+        queued.process = post.processes.start(
+            ["sh", "-c", f"exec 3<&0 < /dev/null; exec {ours('qmail-queued')}"],
+            env=post.env({"NOTIFY_SOCKET": str(post.folder / "notify"), **kept}),
+            stdin=keeper.fileno(),
+        )
+        assert supervisor.recv(1000) == b"FDSTOREREMOVE=1\nFDNAME=queue"
+        assert supervisor.recv(1000) == b"FDSTORE=1\nFDNAME=queue"
+
+
 def test_a_socket_that_a_killed_server_left_is_replaced(post: Post, queued: Queued) -> None:
     process = queued.start()
     process.kill()
