@@ -1,9 +1,10 @@
-"""The examples of the manual pages: all are commands that a shell takes; those that need nothing of the machine run."""
+"""The examples of the manual pages: each is a command that a shell takes, and each is run, as root would run it."""
 
 from __future__ import annotations
 
 import os
 import re
+import sys
 import textwrap
 from importlib.metadata import files
 from pathlib import Path
@@ -11,32 +12,23 @@ from pathlib import Path
 import pytest
 
 from svtree.registry import PROGRAMS
-from tests.docs.reader import Reader
+from tests.docs.machine import ROOT, machine
 from tests.harness import BIN, environment, run
 
-PAGES = sorted((Path(__file__).parents[2] / "docs" / "man").glob("*.rst"))
+PAGES = sorted((ROOT / "docs" / "man").glob("*.rst"))
 SECTION = re.compile(r"^EXAMPLES?\n=+\n(.*?)(?=^[A-Z][A-Z ,]+\n=+\n|\Z)", re.MULTILINE | re.DOTALL)
 LITERAL = re.compile(r"::\n\n((?: +.*\n|\n)+)")
 NAMES = {each.name for each in PROGRAMS}
 # What a shell line of a page may begin with that is not a program of ours.
 OTHERS = {"cd", "df", "echo", "exec", "mkdir", "printf"}
-# Pages whose examples run in a directory with a tree, a message and rules, by themselves, and end.
-ALONE = (
-    "addcr.1",
-    "checkpassword.8",
-    "config-fast.8",
-    "delcr.1",
-    "maildir2mbox.1",
-    "maildirmake.1",
-    "predate.1",
-    "qmail-newmrh.8",
-    "qmail-queue.8",
-    "sendmail.8",
-    "svok.8",
-    "tcprules.1",
-)
-# Pages with a transcript, whose answers are compared.
-TRANSCRIPTS = ("tai64n.8", "tcprulescheck.1")
+# Ids that the reader looks up: those of qmaild and nofiles in machine.sh.
+LOOKED_UP = re.compile(r"-u (?:UID|QMAILD) -g (?:GID|NOFILES)\b")
+# Nobody types these: qmail-start does.
+STARTED = {f"{name}.8" for name in ("qmail-clean", "qmail-lspawn", "qmail-queued", "qmail-rspawn", "qmail-send")}
+# Scenes by name, and what stands before each.
+PRELUDE, *_named = re.split(r"^#### (.+)\n", Path(__file__).with_name("scenes.sh").read_text(), flags=re.MULTILINE)
+SCENES = dict(zip(_named[::2], _named[1::2], strict=True))
+PATIENCE = 300.0
 
 
 def examples(page: Path) -> list[str]:
@@ -59,57 +51,46 @@ def commands(block: str) -> str:
 SHELL = [(page.stem, text) for page in PAGES for block in examples(page) if (text := commands(block))]
 
 
-@pytest.fixture
-def home(folder: Path) -> Path:
-    """A directory with what examples speak of."""
-    home = folder / "jiro"
-    home.mkdir()
-    made = run([BIN / "svtree", "init", home / "mail", "--host", "mail.example.com", "--user", "jiro:sesame"])
-    assert made.code == 0, made.err
-    (home / "tcp.smtp").write_text('192.168.1.:allow,RELAYCLIENT=""\n2001:db8::/32:deny\n:allow\n')
-    compiled = run([BIN / "tcprules", "tcp.smtp.cdb", "tcp.smtp.tmp"], stdin=(home / "tcp.smtp").read_bytes(), cwd=home)
-    assert compiled.code == 0, compiled.err
-    for name in ("letter", "message"):
-        (home / name).write_text("Subject: hi\nTo: jiro\n\nhi\n")
-    (home / "mail" / "qmail" / "control" / "morercpthosts").write_text("example.net\n")
-    return home
-
-
 @pytest.mark.parametrize(("page", "text"), SHELL, ids=[page for page, _ in SHELL])
 def test_an_example_is_shell(page: str, text: str) -> None:
     checked = run(["sh", "-n"], stdin=text.encode() + b"\n")
     assert (checked.code, checked.err) == (0, b""), f"{page}: {text}"
 
 
-def test_most_pages_have_an_example_for_the_shell() -> None:
-    assert len({page for page, _ in SHELL}) > len(PAGES) * 0.8
+def test_every_page_has_an_example_and_every_example_a_scene() -> None:
+    assert {page.stem for page in PAGES if not examples(page)} == STARTED
+    assert {page.stem for page in PAGES} - STARTED == {name.partition(" ")[0] for name in SCENES}
+    for page in PAGES:
+        played = " ".join(text for name, text in SCENES.items() if name.partition(" ")[0] == page.stem)
+        assert not [place for place in range(1, len(files_of(page)) + 1) if f"$E{place}" not in played], page.stem
 
 
-@pytest.mark.parametrize("page", ALONE)
-def test_an_example_runs(page: str, home: Path) -> None:
-    qmail = home / "mail" / "qmail"
-    for text in (text for name, text in SHELL if name == page):
-        if page == "maildir2mbox.1":
-            assert run([BIN / "maildirmake", home / "Maildir"]).code == 0
-        if page == "config-fast.8":
-            for each in (qmail / "control").iterdir():
-                each.unlink()
-        done = run(["sh", "-ec", text], cwd=home, env={"HOME": str(home), "QMAILHOME": str(qmail), "USER": "jiro"})
-        assert done.code == 0, f"{text}: {done}"
+def files_of(page: Path) -> list[str]:
+    """The files that a scene is given: each example; of a transcript, what is typed and then what is printed."""
+    found = []
+    for block in examples(page):
+        if block.startswith("$ "):
+            found.append(commands(block))
+            printed = [line for line in block.splitlines() if not line.startswith("$ ")]
+            found += ["\n".join(printed)] if printed else []
+        else:
+            found.append(LOOKED_UP.sub("-u 7791 -g 2108", block))
+    return found
 
 
-@pytest.mark.parametrize("page", TRANSCRIPTS)
-def test_a_transcript_is_what_is_printed(page: str, home: Path) -> None:
-    from tests.docs.blocks import Block
-
-    reader = Reader(home)
-    try:
-        for path in PAGES:
-            if path.stem == page:
-                for block in examples(path):
-                    reader.read(Block(path, 0, "console", block + "\n"))
-    finally:
-        reader.end()
+@pytest.mark.root
+@pytest.mark.parametrize("name", SCENES)
+def test_an_example_does_what_it_is_for(name: str, folder: Path) -> None:
+    (page,) = (page for page in PAGES if page.stem == name.partition(" ")[0])
+    given = []
+    for number, text in enumerate(files_of(page)):
+        given.append(folder / f"example-{number + 1}")
+        given[-1].write_text(text + "\n")
+    told = folder / "scene"
+    told.write_text(PRELUDE + SCENES[name])
+    own = {"PYTHONPATH": str(ROOT), "PYTHON": sys.executable}
+    done = run(machine(folder, ["bash", told, *given]), env=own, timeout=PATIENCE)
+    assert done.code == 0, f"{SCENES[name]}\n{done.out.decode(errors='replace')}\n{done.err.decode(errors='replace')}"
 
 
 def test_the_package_brings_every_manual_page_to_where_man_looks() -> None:
