@@ -702,3 +702,28 @@ see 'echo QUIT | openssl s_client -quiet -connect 127.0.0.1:995 | grep -q ^+OK'
 names
 tcpserver -RHl0 0 11 echo root tty1 &
 see 'sh $E1 | grep -q root'
+
+#### howto/debian
+up
+rm -r /service
+mkdir -p /var/lib/svtree
+ln -s /srv/mail/service /var/lib/svtree/
+before=$(svstat /srv/mail/service/smtpd)
+sh $E3
+see '[ "$(svstat /service/smtpd | grep -o "pid [0-9]*")" != "$(echo "$before" | grep -o "pid [0-9]*")" ] && greeted'
+
+#### howto/pop-before-smtp
+mail
+syslog
+sh $E1
+stranger() {
+  printf 'mail <a@b.example>\nrcpt <c@elsewhere.example>\nquit\n' |
+    tcpclient -RHl0 -i 192.0.2.7 127.0.0.1 25 mconnect-io
+}
+see 'stranger | grep -q "^553 "'
+printf 'user jiro\npass sesame\nquit\n' >login
+see 'tcpclient -RHl0 -i 192.0.2.7 127.0.0.1 110 mconnect-io <login | grep -c "^+OK" | grep -qx 4'
+stranger >told
+! grep -q '^553' told
+grep -c '^250' told | grep -qx 2
+see 'grep -q "pop3d: .*ok .*192.0.2.7" syslog && grep -q "smtp: .*ok .*192.0.2.7" syslog'

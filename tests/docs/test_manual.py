@@ -1,4 +1,7 @@
-"""The examples of the manual pages: each is a command that a shell takes, and each is run, as root would run it."""
+"""The examples of the manual pages: each is a command that a shell takes, and each is run, as root would run it.
+
+So is what guides have root type, and test_commands.py therefore leaves out.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from svtree.registry import PROGRAMS
+from tests.docs.blocks import blocks
 from tests.docs.machine import ROOT, machine
 from tests.harness import BIN, environment, run
 
@@ -59,15 +63,22 @@ def test_an_example_is_shell(page: str, text: str) -> None:
 
 def test_every_page_has_an_example_and_every_example_a_scene() -> None:
     assert {page.stem for page in PAGES if not examples(page)} == STARTED
-    assert {page.stem for page in PAGES} - STARTED == {name.partition(" ")[0] for name in SCENES}
+    named = {name.partition(" ")[0] for name in SCENES if not name.startswith("howto/")}
+    assert {page.stem for page in PAGES} - STARTED == named
     for page in PAGES:
         played = " ".join(text for name, text in SCENES.items() if name.partition(" ")[0] == page.stem)
         assert not [place for place in range(1, len(files_of(page)) + 1) if f"$E{place}" not in played], page.stem
 
 
 def files_of(page: Path) -> list[str]:
-    """The files that a scene is given: each example; of a transcript, what is typed and then what is printed."""
+    """The files that a scene is given: each example; of a transcript, what is typed and then what is printed.
+
+    Of a guide, the commands of each block that is not run where the others are.
+    """
     found = []
+    if page.parent.name == "howto":
+        typed = ("\n".join(each.text for each in block.commands()) for block in blocks(page) if block.why)
+        return [LOOKED_UP.sub("-u 7791 -g 2108", text) for text in typed]
     for block in examples(page):
         if block.startswith("$ "):
             found.append(commands(block))
@@ -81,7 +92,9 @@ def files_of(page: Path) -> list[str]:
 @pytest.mark.root
 @pytest.mark.parametrize("name", SCENES)
 def test_an_example_does_what_it_is_for(name: str, folder: Path) -> None:
-    (page,) = (page for page in PAGES if page.stem == name.partition(" ")[0])
+    where = name.partition(" ")[0]
+    page = ROOT / "docs" / (where if "/" in where else f"man/{where}")
+    page = page.with_name(f"{page.name}.rst")
     given = []
     for number, text in enumerate(files_of(page)):
         given.append(folder / f"example-{number + 1}")
