@@ -1,129 +1,85 @@
-"""Messages a second into the queue, 2 kB each: written in-process, and over qmail-queued; by 1 client and by 20.
+"""How much mail a second: this qmail beside real qmail in /var/qmail, else beside itself without what makes it fast.
 
-    python -m bench.bench_mail [seconds a case, default 4] [directory, default a temporary one]
+    python -m bench.bench_mail [seconds a case, default 3] [rounds, default 3] [directory, default /var/tmp]
 
-Then how many a second qmail-send delivers into a Maildir, end to end. Every case makes the same promise: what is
-counted is on disk. One client shows what a sync costs, many show how far the file system shares them.
+Root is needed for real qmail, which then runs in a mount namespace, with a queue of its own. Without it the other side
+is ours with a process for each session, message and delivery, and a sync for each message. Rounds alternate between the
+two sides, and medians are compared, so that what else the machine does hits both. 20 clients, messages of 2 kB.
+
+Both sides make the same promise, or ours more: real qmail syncs message and envelope of each message, ours their names
+as well. All queues and Maildirs are on the file system of the directory, which is printed.
 """
 
 from __future__ import annotations
 
 import os
-import signal
+import statistics
 import subprocess
 import sys
 import tempfile
-import time
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from svtree.mail import accounts
-from svtree.mail.queue import submit, writer
-from svtree.mail.queue.client import ViaSocket
-from svtree.mail.queue.layout import make_queue
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from bench.mail_clients import pop3, rate, smtp
+from bench.mail_sides import Alone, Ours, Real
 
 CLIENTS = 20
-MESSAGE = b"Subject: bench\n\n" + b"x" * 78 + b"\n" + (b"y" * 78 + b"\n") * 24
-BIN = Path(sys.executable).parent
-HOST = "bench.example"
-RECORDS = b"Fsender@elsewhere.example\0Tjiro@bench.example\0"
+DELIVERIES = 100
+# Messages a connection, recipients a message, and the ratio that is wanted.
+SHAPES = (
+    ("one message a connection", 1, 1, 1.5),
+    ("a hundred a connection", 100, 1, 1.2),
+    ("ten recipients a message", 1, 10, 2.0),
+)
 
 
-def in_process(home: bytes) -> None:
-    put(writer.Queue(home))
+def accept(side: Ours, seconds: float, messages: int, recipients: int) -> float:
+    """Messages accepted a second."""
+    side.fresh_queue()
+    with side.smtp() as port:
+        rate(partial(smtp, messages=1, recipients=1), port, CLIENTS, 0.3)
+        return rate(partial(smtp, messages=messages, recipients=recipients), port, CLIENTS, seconds)
 
 
-def put(queue: writer.Queue) -> None:
-    entry = writer.Entry(queue, os.getuid(), os.getpid(), b"from network")
-    entry.write(MESSAGE)
-    entry.address(RECORDS)
-    entry.commit()
-    queue.close()
+def read(side: Ours, seconds: float) -> float:
+    """POP3 sessions a second."""
+    with side.pop3() as port:
+        return rate(pop3, port, CLIENTS, seconds)
 
 
-def by_socket(home: bytes) -> None:
-    client = ViaSocket(home, None, 10)
-    client.write(MESSAGE)
-    client.address(RECORDS)
-    client.commit()
-
-
-def rate(action: Callable[[bytes], None], home: bytes, seconds: float, clients: int) -> float:
-    """Messages a second of so many processes that do nothing else."""
-    out, into = os.pipe()
-    end = time.monotonic() + seconds
-    children = []
-    for _ in range(clients):
-        pid = os.fork()
-        if not pid:
-            count = 0
-            try:
-                while time.monotonic() < end:
-                    action(home)
-                    count += 1
-                os.write(into, b"%d\n" % count)
-            finally:
-                os._exit(0)
-        children.append(pid)
-    for pid in children:
-        os.waitpid(pid, 0)
-    os.close(into)
-    with os.fdopen(out) as answers:
-        return sum(map(int, answers)) / seconds
-
-
-def fresh(folder: Path, name: str) -> bytes:
-    """An empty mail system."""
-    home = folder / name
-    (home / "control").mkdir(parents=True)
-    (home / "alias").mkdir()
-    (home / "control" / "me").write_text(HOST + "\n")
-    make_queue(os.fsencode(home))
-    return os.fsencode(home)
-
-
-def environ(home: bytes) -> dict[str, str]:
-    return {**os.environ, "QMAILHOME": os.fsdecode(home), "PATH": f"{BIN}:{os.environ['PATH']}"}
-
-
-def deliveries(folder: Path, count: int) -> float:
-    """Messages a second from the queue into a Maildir."""
-    home = fresh(folder, "deliveries")
-    user = accounts.add(home, b"jiro", b"secret")
-    for _ in range(count):
-        in_process(home)
-    log = folder / "log"
-    with log.open("wb") as into:
-        begin = time.perf_counter()
-        process = subprocess.Popen([BIN / "qmail-start", "./Maildir/"], env=environ(home), stdout=into)
-        new = Path(os.fsdecode(user.home)) / "Maildir" / "new"
-        while len(os.listdir(new)) < count:
-            time.sleep(0.02)
-        taken = time.perf_counter() - begin
-        process.send_signal(signal.SIGTERM)
-        process.wait()
-    return count / taken
+def measure(side: Ours, seconds: float) -> list[float]:
+    """One round of one side: all cases."""
+    found = [accept(side, seconds, messages, recipients) for _, messages, recipients, _ in SHAPES]
+    return [*found, side.deliver(DELIVERIES), read(side, seconds)]
 
 
 def main() -> None:
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 4.0
-    submit.preload()
-    with tempfile.TemporaryDirectory(dir=sys.argv[2] if len(sys.argv) > 2 else None) as name:
+    """Print the five ratios."""
+    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 3.0
+    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 3
+    where = Path(sys.argv[3]) if len(sys.argv) > 3 else Path("/var/tmp")
+    with tempfile.TemporaryDirectory(prefix=".bench-", dir=where) as name:
         folder = Path(name)
         folder.chmod(0o755)
-        for clients in (1, CLIENTS):
-            rows = {"in-process": rate(in_process, fresh(folder, f"own{clients}"), seconds, clients)}
-            home = fresh(folder, f"socket{clients}")
-            server = subprocess.Popen([BIN / "qmail-queued"], env=environ(home))
-            rows["over qmail-queued"] = rate(by_socket, home, seconds, clients)
-            server.terminate()
-            server.wait()
-            for what, value in rows.items():
-                print(f"{clients:3} clients  {what:20}{value:9.0f}/s")
-        print(f"             {'delivered, Maildir':20}{deliveries(folder, 300):9.0f}/s")
+        kind = subprocess.run(["stat", "-f", "-c", "%T", name], capture_output=True, text=True, check=True).stdout
+        (folder / "ours").mkdir()
+        (folder / "other").mkdir()
+        sides = Ours(folder / "ours"), (Real if Real.here() else Alone)(folder / "other")
+        print(f"{CLIENTS} clients, 2 kB, in {where} ({kind.strip()}); beside {sides[1].name}")
+        for side in sides:
+            side.fill_mailbox()
+        results: list[list[list[float]]] = [[], []]
+        for _ in range(rounds):
+            for side, result in zip(sides, results, strict=True):
+                result.append(measure(side, seconds))
+        titles = [(title, wanted) for title, _, _, wanted in SHAPES] + [
+            ("local deliveries", 1.0),
+            ("POP3 sessions", 1.0),
+        ]
+        for index, (title, wanted) in enumerate(titles):
+            ours, theirs = (statistics.median(each[index] for each in result) for result in results)
+            print(f"  {title:28}{ours:8.0f}/s {theirs:8.0f}/s {ours / theirs:7.2f}x (goal: {wanted}x)")
+        print("  load average:", *(f"{each:.1f}" for each in os.getloadavg()))
 
 
 if __name__ == "__main__":
