@@ -238,7 +238,7 @@ def _records(
     count = len(keys)
     if not count:
         return b"", position
-    lengths = [*map(len, keys)]
+    lengths = _lengths(keys)
     longest = max(lengths)
     heads, whole = _heads(lengths, longest, data)
     *positions, after = accumulate(whole, initial=position)
@@ -259,22 +259,29 @@ def _records(
     return b"".join(parts), after
 
 
+def _lengths(words: Sequence[bytes]) -> Sequence[int]:
+    """How long each is: as bytes, where all are short."""
+    if words[0] is words[-1] and words.count(words[0]) == len(words):
+        length = len(words[0])
+        return bytes((length,)) * len(words) if length < 256 else [length] * len(words)
+    try:
+        return bytes(map(len, words))
+    except ValueError:
+        return [*map(len, words)]
+
+
 def _heads(lengths: Sequence[int], longest: int, data: Sequence[bytes]) -> tuple[Sequence[bytes], Iterable[int]]:
     """What stands before each key, and how long each record is."""
     count = len(data)
-    if data.count(data[0]) == count:
-        others = [len(data[0])]
-        biggest = others[0]
-        others *= count
-    else:
-        others = [*map(len, data)]
-        biggest = max(others)
-    if longest + biggest + SLOT >= 256:
+    others = _lengths(data)
+    if not (isinstance(lengths, bytes) and isinstance(others, bytes)) or longest + max(others) + SLOT >= 256:
         return [*map(TWO.pack, lengths, others)], [SLOT + key + more for key, more in zip(lengths, others, strict=True)]
     heads = bytearray(SLOT * count)
-    heads[::SLOT] = bytes(lengths)
-    heads[4::SLOT] = bytes(others)
-    return unpack("8s" * count, heads), bytes(map(int.__add__, lengths, others)).translate(LONGER)
+    heads[::SLOT] = lengths
+    heads[4::SLOT] = others
+    # Side by side in two large numbers: no sum is more than a byte.
+    sums = int.from_bytes(lengths, "little") + int.from_bytes(others, "little")
+    return unpack("8s" * count, heads), sums.to_bytes(count, "little").translate(LONGER)
 
 
 def table(bucket: bytes | bytearray) -> bytes:

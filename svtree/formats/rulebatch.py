@@ -24,8 +24,8 @@ NUL = b"\0"
 OTHERS = bytes(set(range(256)) - {1, 10})
 # With more beginnings, or more variables, looking for each in every batch is slower than reading lines.
 WAYS = 16
-DENIED = (b":deny\n", b"D" + NUL)
-ALLOWED = (b":allow\n", b"")
+# What is told without variables, and the data for that.
+PLAIN = {b"deny": b"D" + NUL, b"allow": b""}
 
 
 class Ways:
@@ -45,7 +45,7 @@ class Ways:
             return
         action, _, _ = told.partition(b",")
         head = b":%b,%b=%b" % (action, names[0], quote)
-        becomes = MARK + (DENIED[1] if action == b"deny" else b"") + b"+" + names[0] + b"="
+        becomes = MARK + PLAIN[action] + b"+" + names[0] + b"="
         joints = {b"%b,%b=%b" % (quote, name, quote): b"\0+%b=" % name for name in names[1:]}
         # The quotes that are left over are counted, so that none may be put there.
         if quote.isalnum() or any(quote in each for each in (becomes, NUL, b"\n", *names, *joints.values())):
@@ -61,12 +61,16 @@ class Ways:
         if not batch.endswith(b"\n"):
             return None
         count = batch.count(b"\n")
-        for plain, data in (DENIED, ALLOWED):
-            if batch.count(plain) == count:
-                return batch.split(plain)[:-1], [data] * count
+        plain = {told: batch.count(b":%b\n" % told) for told in PLAIN}
+        for told, found in plain.items():
+            if found == count:
+                return batch.split(b":%b\n" % told)[:-1], [PLAIN[told]] * count
+        if sum(plain.values()) == count == batch.count(b":"):
+            words = batch.replace(b":", b"\n").split(b"\n")
+            return words[:-1:2], [*map(PLAIN.__getitem__, words[1::2])]
         if MARK in batch or NUL in batch:
             return None
-        text = self._with_marks(batch)
+        text = self._with_marks(batch, count)
         if text is None or text.translate(None, OTHERS) != (MARK + b"\n") * count:
             return None
         words = text.replace(MARK, b"\n").split(b"\n")
@@ -74,8 +78,8 @@ class Ways:
         # A NUL is the end of a value. In an address somebody has written what stands between two values.
         return None if self._joints and NUL in b"".join(addresses) else (addresses, words[1::2])
 
-    def _with_marks(self, text: bytes) -> bytes | None:
-        """The lines as address, mark and data; None where a quote has no place in them."""
+    def _with_marks(self, text: bytes, count: int) -> bytes | None:
+        """So many lines as address, mark and data; None where a quote has no place in them."""
         framed = 0
         used = b""
         for head, (becomes, quote) in self._heads.items():
@@ -96,8 +100,9 @@ class Ways:
             text = text.replace(used + b"\n", b"\0\n")
             if used in text:
                 return None
-        for plain, data in (DENIED, ALLOWED):
-            text = text.replace(plain, MARK + data + b"\n")
+        if framed < count:
+            for told, data in PLAIN.items():
+                text = text.replace(b":%b\n" % told, MARK + data + b"\n")
         return text
 
 
