@@ -6,6 +6,7 @@ import signal
 import pytest
 
 from svtree.system.alarm import Alarm, AlarmError
+from tests.harness import until
 
 
 def test_a_block_that_is_left_in_time_leaves_no_alarm_and_the_old_handler() -> None:
@@ -24,6 +25,22 @@ def test_a_system_call_that_lasts_too_long_is_left() -> None:
     finally:
         os.close(reading)
         os.close(writing)
+
+
+def test_it_rings_until_it_is_heard() -> None:
+    heard: list[int] = []
+    with Alarm(1):
+        # One that does not leave the block, as a signal does not that comes just before a system call.
+        signal.signal(signal.SIGALRM, lambda number, _: heard.append(number))
+        until(lambda: len(heard) >= 2)
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
+def test_once_heard_it_is_silent() -> None:
+    with Alarm(1):
+        with pytest.raises(AlarmError):
+            signal.pause()
+        assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
 
 
 def test_an_error_inside_the_block_ends_the_alarm_too() -> None:

@@ -13,12 +13,14 @@ from svtree.mail.queue import codes, submit
 from svtree.mail.queue.submit import SubmitError
 from svtree.mail.queue.writer import LIFETIME
 from svtree.program import UsageError
+from svtree.system.alarm import AGAIN
 from svtree.system.streams import BLOCK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from signal import (
+        ITIMER_REAL,
         SIG_IGN,
         SIGALRM,
         SIGHUP,
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
         SIGVTALRM,
         SIGXCPU,
         SIGXFSZ,
-        alarm,
+        setitimer,
         signal,
     )
 
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from svtree.program import Environ
 else:
     from _signal import (
+        ITIMER_REAL,
         SIG_IGN,
         SIGALRM,
         SIGHUP,
@@ -47,7 +50,7 @@ else:
         SIGVTALRM,
         SIGXCPU,
         SIGXFSZ,
-        alarm,
+        setitimer,
         signal,
     )
 
@@ -64,7 +67,8 @@ def main(argv: Sequence[bytes], environ: Environ) -> int:
     # A day is all a writer has: qmail-send removes what is older than a day and a half. It dies without cleaning up,
     # since it may be stopped anywhere.
     signal(SIGALRM, lambda *_: os._exit(codes.TIMED_OUT))
-    alarm(LIFETIME)
+    # Again and again, since one that comes just before a read begins does not interrupt it; see svtree.system.alarm.
+    setitimer(ITIMER_REAL, LIFETIME, AGAIN)
     try:
         way = submit.carrier(environ, None, ourselves=True)
         try:
