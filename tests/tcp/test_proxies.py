@@ -143,6 +143,18 @@ def test_a_rule_limits_the_client_that_a_proxy_names(processes: Processes, folde
     server.until_logged(r"^tcpserver: deny \d+ here:198.51.100.1:25 :198.51.100.1::51240 MAXRATE:1/100000$", 2)
 
 
+def test_a_rule_that_is_asked_with_names_limits_that_client_too(processes: Processes, folder: Path) -> None:
+    rules = compile_rules(folder, '192.0.2.:allow,MAXCONNIP="1",DIEMSG="421 one"\n=nobody.example:deny\n')
+    # Nobody answers there, and says so at once.
+    env = {"DNSCACHEIP": "127.255.255.254", "PATH": PATH}
+    server = serve(processes, folder, "cat", options=("-hRlhere", *TRUSTED, "-x", rules), env=env)
+    with hold(server, "192.0.2.7") as first:
+        first.sendall(b"here\n")
+        assert greeting(first) == b"here\n"
+        assert server.get("127.0.0.2", named("192.0.2.7")) == b"421 one\r\n"
+        assert server.get("127.0.0.2", named("192.0.2.8") + b"in\n") == b"in\n"
+
+
 def test_who_is_waited_for_counts_for_the_limit_of_all(processes: Processes, folder: Path) -> None:
     server = serve(processes, folder, "cat", options=(*NAMELESS, *TRUSTED, "-c", "1"))
     with server.client("127.0.0.2") as silent, server.client("127.0.0.3") as next_one:
