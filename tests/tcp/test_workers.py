@@ -343,7 +343,8 @@ def test_a_worker_killed_before_it_has_read_its_task_loses_no_connection(process
 
 
 def test_a_worker_killed_before_it_has_said_a_word_loses_no_connection(processes: Processes, folder: Path) -> None:
-    server = start(processes, folder, *SMTP, workers=1, options=("--greet-delay", "1"))
+    # Time enough to kill it in.
+    server = start(processes, folder, *SMTP, workers=1, options=("--greet-delay", "5"))
     (worker,) = server.children()
     with server.client("127.0.0.9") as client:
         server.until_logged(f"ok {worker.pid} ")
