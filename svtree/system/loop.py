@@ -57,19 +57,25 @@ class Loop:
         self._callbacks: dict[int, Callable[[int], None]] = {}
         self._fresh: set[int] = set()
         self._timers: list[Timer] = []
-        self._running = False
+        self.running = False
         self._signals: dict[int, Callable[[], None]] = {}
         self._previous: dict[int, object] = {}
         self._wakeup: tuple[int, int] | None = None
 
     def watch(self, descriptor: int, events: int, callback: Callable[[int], None]) -> None:
         """Call `callback(events that happened)` whenever `descriptor` is ready; a second call replaces the first."""
-        if descriptor in self._callbacks:
-            self._poll.modify(descriptor, events)
-        else:
-            self._poll.register(descriptor, events)
-            self._fresh.add(descriptor)
+        known = descriptor in self._callbacks
+        # Whatever memory this takes it takes before the kernel knows of it.
         self._callbacks[descriptor] = callback
+        if known:
+            self._poll.modify(descriptor, events)
+            return
+        try:
+            self._fresh.add(descriptor)
+            self._poll.register(descriptor, events)
+        except (OSError, MemoryError):
+            del self._callbacks[descriptor]
+            raise
 
     def forget(self, descriptor: int) -> None:
         """Stop watching. Call before closing: a closed number may be another file's by the next turn."""
@@ -113,13 +119,17 @@ class Loop:
 
     def run(self) -> None:
         """Turn until `stop` is called."""
-        self._running = True
-        while self._running:
+        self.start()
+        while self.running:
             self.turn()
+
+    def start(self) -> None:
+        """Be `running` until `stop` is called, for who turns it himself."""
+        self.running = True
 
     def stop(self) -> None:
         """Let `run` return after the present callback."""
-        self._running = False
+        self.running = False
 
     def turn(self, at_most: float | None = None) -> None:
         """Wait for something, at most until the next deadline or for `at_most` seconds, and call back for it."""
@@ -133,9 +143,15 @@ class Loop:
                 callback(events)
         now = self.clock.monotonic()
         while self._timers and self._timers[0].due <= now:
-            action = heapq.heappop(self._timers).action
-            if action is not None:
-                action()
+            timer = heapq.heappop(self._timers)
+            if timer.action is None:
+                continue
+            try:
+                timer.action()
+            except MemoryError:
+                # It has not been done; it is due once more. The list has its room already.
+                heapq.heappush(self._timers, timer)
+                raise
 
     def close(self) -> None:
         """Give back descriptors and signal handlers; what is watched stays open, for its owner to close."""
@@ -164,7 +180,12 @@ class Loop:
             came = os.read(self._wakeup[0], 4096)
         except BlockingIOError:
             return
-        for number in dict.fromkeys(came):
-            action = self._signals.get(number)
-            if action is not None:
-                action()
+        try:
+            for number in dict.fromkeys(came):
+                action = self._signals.get(number)
+                if action is not None:
+                    action()
+        except MemoryError:
+            # As if they came once more: a TERM must not be forgotten.
+            os.write(self._wakeup[1], came)
+            raise

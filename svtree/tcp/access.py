@@ -100,6 +100,10 @@ class Access:
                 return
             raise _unreadable(path, error.errno) from error
 
+    def forget(self) -> None:
+        """Keep no answers."""
+        self._answers.clear()
+
     def close(self) -> None:
         """Let go of the file and of what was learnt from it."""
         if self._file is not None:

@@ -239,7 +239,14 @@ class Pool:
             if not _is_dying(worker.pid):
                 worker.let_go()
             return
-        report = Report.parse(message)
+        try:
+            report = Report.parse(message)
+        except MemoryError:
+            # It has no other way to be told again: the worker ends, and its session with it.
+            self._loop.forget(worker.channel.fileno())
+            worker.channel.close()
+            worker.channel = None
+            raise
         if report.leaving:
             self._leave(worker, 0.0)
         else:

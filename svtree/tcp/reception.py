@@ -133,6 +133,10 @@ class Reception:
         bounds = self.bounds(decision)
         return decision, bounds.exceeded(crowd, 0.0 if bounds.load is None else os.getloadavg()[0])
 
+    def spare(self) -> None:
+        """Give up the memory that can be done without."""
+        self._access.forget()
+
     def bounds(self, decision: Decision) -> Bounds:
         """The limits for a client about whom the rules have decided this."""
         return self._settings.bounds.told(decision.environ) if decision.environ else self._settings.bounds

@@ -15,14 +15,15 @@ from svtree.multicall import Builtin
 from svtree.program import PERMANENT, TEMPORARY, Fatal
 from svtree.system.errors import reason
 from svtree.system.loop import READ, Loop
-from svtree.tcp import connection, ends
+from svtree.tcp import connection, ends, shortage
 from svtree.tcp.announced import Announcements
 from svtree.tcp.foreword import Plain
 from svtree.tcp.forking import fork
 from svtree.tcp.handover import CannotFork, Handover
-from svtree.tcp.limits import NOBODY, Bounds, Census, Rates, place
+from svtree.tcp.limits import NOBODY, Bounds, Rates, place
 from svtree.tcp.pool import Pool
 from svtree.tcp.reception import Dropped, Reception
+from svtree.tcp.sessions import Sessions
 from svtree.tcp.task import Task
 from svtree.tcp.worker import Worker
 
@@ -47,8 +48,6 @@ else:
 
 # Connections taken before signals and timers get their turn.
 BATCH = 64
-# How long to leave clients in the backlog when the machine has no process or descriptor left, in seconds.
-REST = 0.5
 # How long a connection waits for one of the standing workers: about what a fork would cost it, in seconds.
 GRACE = 0.002
 # What accept reports of a client that has gone already, or whom the network has refused; see accept(2).
@@ -91,8 +90,7 @@ class Server:
         self._settings = settings
         self._journal = journal
         self._loop = Loop()
-        self._sessions: dict[int, Place | None] = {}
-        self._census = Census()
+        self._sessions = Sessions()
         self._rates = Rates()
         self._unbound = settings.bounds == Bounds()
         self._draining = False
@@ -123,8 +121,23 @@ class Server:
         self._admit_more()
         if self._kept is not None:
             self._kept.begin(self._loop)
-        self._loop.run()
+        shortage.run(self._loop, self._spare, self._catch_up)
         return 0
+
+    def _spare(self) -> None:
+        """There is no memory."""
+        self._reception.spare()
+        self._journal.trouble("out of memory", b"tcpserver: warning: out of memory")
+
+    def _catch_up(self) -> None:
+        """After that: what has ended, and has not been seen to end, is over; what is missing is started."""
+        self._reap()
+        for pid in self._sessions.lost():
+            self.ended(pid, TEMPORARY << 8)
+        if isinstance(self._handler.find(), Builtin):
+            self._pool.fill()
+        self._resting = False
+        self._admit_more()
 
     def close(self) -> None:
         """Give back the loop, and the connections to workers, supervisor and proxies that have not said a word."""
@@ -177,7 +190,7 @@ class Server:
     def _rest(self) -> None:
         self._resting = True
         self._admit_more()
-        self._loop.after(REST, self._rested)
+        self._loop.after(shortage.REST, self._rested)
 
     def _rested(self) -> None:
         self._resting = False
@@ -266,7 +279,7 @@ class Server:
                 self._deny(client, peer)
                 return
             here = None if peer.credentials else place(peer.ip)
-            crowd = NOBODY if here is None else self._census.crowd(here)
+            crowd = NOBODY if here is None else self._sessions.census.crowd(here)
             why = self._refused(here, crowd, decision)
             if why is not None:
                 self._refuse(client, peer, decision, why)
@@ -276,21 +289,11 @@ class Server:
             pid = self._pool.take(client, Task(peer, decision, crowd))
             if not pid:
                 pid = self._handover.give(client, peer, decision, crowd)
-            self._count_in(pid, here)
+            self._sessions.begin(pid, here)
         except CannotFork as failure:
             self._lacking(failure.reason)
         except Dropped as drop:
             self._dropped(drop)
-
-    def _count_in(self, pid: int, here: Place | None) -> None:
-        self._sessions[pid] = here
-        if here is not None:
-            self._census.enter(here)
-
-    def _count_out(self, pid: int) -> None:
-        here = self._sessions.pop(pid, None)
-        if here is not None:
-            self._census.leave(here)
 
     def _dropped(self, drop: Dropped) -> None:
         # In the original the connection's process, which has told of its arrival, says this and exits.
@@ -324,14 +327,14 @@ class Server:
     def returned(self, pid: int, client: socket.socket, task: Task) -> None:
         """A worker has died before its client could notice: a process of its own serves it, which dies for itself."""
         if pid in self._sessions:
-            self._count_out(pid)
+            self._sessions.end(pid)
         else:
             # Told of as over: so it comes anew.
             self._journal.tell(connection.status(self._count() + 1, self._settings.limit))
         peer = task.peer
         here = None if peer.credentials else place(peer.ip)
         try:
-            self._count_in(self._handover.give(client, peer, task.decision, task.crowd), here)
+            self._sessions.begin(self._handover.give(client, peer, task.decision, task.crowd), here)
         except CannotFork as failure:
             self._lacking(failure.reason)
         except Dropped as drop:
@@ -384,7 +387,7 @@ class Server:
 
     def ended(self, pid: int, status: int) -> None:
         """A session is over, and counted no more."""
-        self._count_out(pid)
+        self._sessions.end(pid)
         self._journal.tell(connection.end(pid, status), self._status())
         if self._held is not None and not self._pool.all_busy():
             self._held.cancel()
