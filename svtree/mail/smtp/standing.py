@@ -10,6 +10,7 @@ answer.
 from __future__ import annotations
 
 import os
+from errno import EAGAIN
 from time import sleep
 
 from svtree.formats.numbers import scan
@@ -38,6 +39,8 @@ LOWEST = 64
 LONGEST = 16384
 # Sessions that have questions at the same time. A tcpserver has 40 unless it is told otherwise.
 MOST = 1000
+# No program before us has left a descriptor open beyond this.
+OPEN = 65536
 # Seconds before what has died is started anew.
 PAUSE = 1
 
@@ -50,17 +53,20 @@ def begin(checker: Sequence[bytes], environ: Environ) -> int:
     ours, theirs = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC)
     with_us = os.fork()
     if with_us == 0:
+        code = 1
         try:
             ours.close()
             # Not tcpserver's child, which has no idea of it.
             if os.fork() == 0:
                 _alone(theirs.fileno())
                 _stand(theirs, checker, environ)
+            code = 0
         finally:
             # Whatever happened: the program is the parent's.
-            os._exit(0)
-    os.waitpid(with_us, 0)
+            os._exit(code)
     theirs.close()
+    if os.waitpid(with_us, 0)[1]:
+        raise BlockingIOError(EAGAIN, os.strerror(EAGAIN))
     called = duplicate(ours.fileno(), LOWEST)
     ours.close()
     os.set_inheritable(called, True)
@@ -92,7 +98,7 @@ def _alone(descriptor: int) -> None:
     for standard in (0, 1):
         os.dup2(nowhere, standard)
     os.closerange(3, descriptor)
-    os.closerange(descriptor + 1, os.sysconf("SC_OPEN_MAX"))
+    os.closerange(descriptor + 1, OPEN)
     ignore_broken_pipes()
 
 
