@@ -27,7 +27,7 @@ Value = TypeVar("Value")
 HOST = "mail.demo.example"
 USER = "demo"
 PASSWORD = "demo"  # noqa: S105 - the account of a demonstration on loopback
-DEADLINE = 30.0
+DEADLINE = 90.0
 SMTP_PORT = 2525
 POP3_PORT = 1110
 RULES = '127.:allow,RELAYCLIENT=""\n:allow\n'

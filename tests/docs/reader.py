@@ -32,7 +32,7 @@ CHANGING = (
     (r"(127\.0\.0\.1:?):\d{4,5}\b", r"\1:N"),
     (r"<\d+\.\d+@", "<N@"),
 )
-DEADLINE = 30.0
+DEADLINE = 90.0
 # These may be asked again until they say what they are to say: what they tell of takes its time.
 LOOKING = (
     "TCPREMOTEIP=",

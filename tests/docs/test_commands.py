@@ -38,7 +38,7 @@ def test_what_cannot_be_run_everywhere_says_why_and_is_little() -> None:
 
 
 def test_the_demonstration_of_make_run_succeeds(folder: Path) -> None:
-    done = run([BIN / "svtree", "demo", "--once", folder / "demo"], timeout=120)
+    done = run([BIN / "svtree", "demo", "--once", folder / "demo"], timeout=300)
     assert done.code == 0, done.out.decode() + done.err.decode()
 
 
