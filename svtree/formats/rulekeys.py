@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     Get: TypeAlias = Callable[[bytes], bytes | None]
     Key: TypeAlias = tuple[bytes, tuple[int, int] | None]
-    # Of a dotted quad's numbers: how many stay, what the next one becomes, and what follows it; and the key's kind.
-    Cut: TypeAlias = tuple[int, dict[bytes, bytes], bytes, tuple[int, int] | None]
+    # Of a dotted quad's numbers: how many stay, and what the next one and those after it become; and the key's kind.
+    Cut: TypeAlias = tuple[int, dict[bytes, bytes], tuple[int, int] | None]
 
 # The key that has the lengths of networks as its data: "4/10 4/25 6/32". No address of a rule can be it.
 NETWORKS = b":/"
@@ -145,6 +145,13 @@ def resolve(
     return found, told
 
 
+def network_keys(addresses: Sequence[bytes], beyond: set[tuple[int, int]]) -> list[bytes]:
+    """The keys of addresses and networks of which none is a range or of IPv6, and in `beyond` the networks."""
+    pairs = [_network_key(address) if b"/" in address else (address, None) for address in addresses]
+    beyond.update({kind for _, kind in pairs if kind is not None})
+    return [key for key, _ in pairs]
+
+
 def is_ipv6(address: bytes) -> bool:
     """Whether a rule may be for this address, which contains a colon; a user's address has no length."""
     _, user, ip = address.rpartition(b"@")
@@ -161,13 +168,13 @@ def _network_key(address: bytes) -> Key:
         # A whole dotted quad and a length, as lists of millions have them: what takes longest there.
         ip, digits = address.split(b"/")
         first, second, third, fourth = ip.split(b".")
-        octets, kept, tail, kind = CUTS.get(digits) or _cut(digits)
+        octets, rest, kind = CUTS.get(digits) or _cut(digits)
         if first in OCTETS and second in OCTETS and third in OCTETS and fourth in OCTETS:
             if octets == 2:
-                return b"%b.%b.%b%b" % (first, second, kept[third], tail), kind
+                return b".".join((first, second, rest[third])), kind
             if octets == 3:
-                return b"%b.%b.%b.%b%b" % (first, second, third, kept[fourth], tail), kind
-            return (b"%b.%b%b" % (first, kept[second], tail) if octets else kept[first] + tail), kind
+                return b".".join((first, second, third, rest[fourth])), kind
+            return (b".".join((first, rest[second])) if octets else rest[first]), kind
     except (KeyError, ValueError):
         pass
     found = networks.parse_network(address)
@@ -188,13 +195,16 @@ def _cut(digits: bytes) -> Cut:
     if length in CLASSIC or length == V4:
         octets = min(CLASSIC.get(length, 3), 3)
         # The number after a prefix goes away, whatever it is; of a whole address the last one stays.
-        kept = {octet: octet if length == V4 else b"" for octet in OCTETS}
-        CUTS[digits] = octets, kept, b"", None
+        CUTS[digits] = octets, {octet: octet if length == V4 else b"" for octet in OCTETS}, None
     else:
         octets = length // 8
         mask = 0xFF00 >> length % 8 & 0xFF
-        kept = {octet: b"%d" % (number & mask) for octet, number in OCTETS.items()}
-        CUTS[digits] = octets, kept, b".0" * (3 - octets) + b"/" + digits, (V4, length)
+        tail = b".0" * (3 - octets) + b"/" + digits
+        CUTS[digits] = (
+            octets,
+            {octet: b"%d%b" % (number & mask, tail) for octet, number in OCTETS.items()},
+            (V4, length),
+        )
     return CUTS[digits]
 
 

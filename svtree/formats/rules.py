@@ -17,7 +17,17 @@ from __future__ import annotations
 
 from svtree.formats.record import record
 from svtree.formats.rulebatch import Ways
-from svtree.formats.rulekeys import NETWORKS, Unclear, candidates, is_ipv6, keys, lengths, pack_lengths, resolve
+from svtree.formats.rulekeys import (
+    NETWORKS,
+    Unclear,
+    candidates,
+    is_ipv6,
+    keys,
+    lengths,
+    network_keys,
+    pack_lengths,
+    resolve,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -179,6 +189,8 @@ def _plain_columns(batch: bytes, ways: Ways, seen: set[tuple[int, int]]) -> Colu
         return found
     if b"#" in special or (b":" in special and (b":allow" in written or b":deny" in written)):
         return None
+    if special == {b"/"}:
+        return network_keys(addresses, seen), data
     try:
         return resolve(addresses, data, seen)
     except Unclear:
