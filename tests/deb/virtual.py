@@ -43,6 +43,8 @@ class VirtualMachine(Commands):
         if platform.machine() != "x86_64":
             pytest.skip(f"no kernel is tried for {platform.machine()}")
         needed(EMULATOR[0])
+        if (free := _free_memory()) < 2 * MEMORY:
+            pytest.skip(f"{free} MB of memory are free, and a machine with its image takes {2 * MEMORY}")
         image, kernel = _image(folder, prepare, bring)
         self._console = folder / "console"
         self._output = folder / "emulator"
@@ -133,6 +135,14 @@ def _image(folder: Path, prepare: str, bring: Path) -> tuple[Path, Path]:
     finally:
         made.end()
     return made.kept / "image", kernel
+
+
+def _free_memory() -> int:
+    """In MB, as the kernel estimates it."""
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) // 1024
+    return 0
 
 
 def _accelerator(kernel: Path) -> tuple[str, ...]:
