@@ -7,8 +7,9 @@ import socket
 
 import pytest
 
+from tests import harness
 from tests.golden.conftest import HOST, Post
-from tests.harness import DEADLINE
+from tests.harness import DEADLINE, Processes, until
 
 STRANGER = "127.0.0.3"
 VICTIM = "victim@elsewhere.example"
@@ -93,20 +94,26 @@ def test_no_classic_trick_relays(post: Post, mode: str) -> None:
     assert outcomes[f"<spam@{HOST}>", f"<@{HOST}:{VICTIM}>"] == NOT_OURS
 
 
-def test_what_is_taken_for_this_host_is_never_sent_elsewhere(post: Post) -> None:
-    from svtree.mail.queue.rewriting import LOCAL, Rules, rewrite
-
-    rules = Rules(HOST.encode(), frozenset({HOST.encode()}), frozenset(), {})
-    for name in (
-        f"victim%elsewhere.example@{HOST}",
-        f"{VICTIM}@{HOST}",
-        f"elsewhere.example!victim@{HOST}",
-        "a!b",
-        "a%b",
-    ):
-        channel, address = rewrite(rules, name.encode())
-        assert channel == LOCAL
-        assert address.endswith(b"@" + HOST.encode())
+def test_what_is_taken_for_this_host_is_never_sent_elsewhere(post: Post, processes: Processes) -> None:
+    post.control("localiphost", HOST)
+    client, _ = connect(post)
+    with contextlib.closing(client):
+        assert ask(client, f"MAIL FROM:<spam@{HOST}>".encode())[:4] == b"250 "
+        answers = [ask(client, b"RCPT TO:" + recipient.encode())[:4] for _, recipient in CLASSICS]
+        assert answers.count(b"250 ") >= 8
+        assert ask(client, b"DATA")[:4] == b"354 "
+        assert ask(client, b"Subject: x\r\n\r\nx\r\n.")[:4] == b"250 "
+    (post.home / "alias").mkdir()
+    log = post.home / "send.log"
+    with log.open("wb") as output:
+        command = [harness.ours("qmail-start"), "./Maildir/"]
+        send = processes.start(command, env={"QMAILHOME": str(post.home)}, stdout=output.fileno())
+    until(lambda: b"triple bounce: discarding" in log.read_bytes() and not post.queued())
+    send.terminate()
+    assert send.wait(60) == 0
+    begun = [line for line in log.read_text().splitlines() if line.startswith("starting delivery ")]
+    assert len(begun) >= answers.count(b"250 ")
+    assert [line for line in begun if " to local " not in line] == []
 
 
 SECOND = (
