@@ -67,36 +67,41 @@ def lint(text: bytes) -> list[Finding]:
                 found += [Finding(number, WARNING, each) for each in _repeated(address, [address], first, number)]
             places.setdefault((V4, ip, V4), number)
             continue
-        try:
-            parts = split(whole)
-            if parts is None:
-                found += [Finding(number, WARNING, each) for each in _silent(whole)]
-                continue
-            address, told = parts
-            data = instructions(told)
-            its_keys = [key for key, _ in keys(address)]
-        except Unclear as error:
-            hint = ", and the line ends with a carriage return" if whole.endswith(b"\r") else ""
-            found.append(Finding(number, ERROR, f"{error}{hint}"))
-            continue
-        if data:
-            found += [Finding(number, severity, each) for severity, each in _instructions(address, data)]
-        its_places = [_place(key) for key in its_keys]
-        never = None if any(its_places) else _never(address, its_keys)
-        if never is not None:
-            found.append(Finding(number, WARNING, never))
-            continue
-        found += [Finding(number, severity, each) for severity, each in _address(address)]
-        found += [Finding(number, WARNING, each) for each in _repeated(address, its_keys, first, number)]
-        for place in its_places:
-            if place is not None:
-                places.setdefault(place, number)
+        found += [Finding(number, severity, each) for severity, each in _line(whole, number, first, places)]
     found += [
         Finding(places[each], WARNING, "never matches: more exact rules cover all of it") for each in _covered(places)
     ]
     found += _apart(first)
     found.sort(key=lambda each: each.line)
     return found
+
+
+def _line(whole: bytes, number: int, first: dict[bytes, int], places: dict[Place, int]) -> Iterator[tuple[str, str]]:
+    """About one line; what it decides about is noted in `first` and `places`, for the lines after it."""
+    try:
+        parts = split(whole)
+        if parts is None:
+            yield from [(WARNING, each) for each in _silent(whole)]
+            return
+        address, told = parts
+        data = instructions(told)
+        its_keys = [key for key, _ in keys(address)]
+    except Unclear as error:
+        hint = ", and the line ends with a carriage return" if whole.endswith(b"\r") else ""
+        yield ERROR, f"{error}{hint}"
+        return
+    if data:
+        yield from _instructions(address, data)
+    its_places = [_place(key) for key in its_keys]
+    never = None if any(its_places) else _never(address, its_keys)
+    if never is not None:
+        yield WARNING, never
+        return
+    yield from _address(address)
+    yield from [(WARNING, each) for each in _repeated(address, its_keys, first, number)]
+    for place in its_places:
+        if place is not None:
+            places.setdefault(place, number)
 
 
 def _is_well_told(told: bytes) -> bool:
