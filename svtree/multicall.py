@@ -24,7 +24,7 @@ from svtree.system.streams import complain, write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import NoReturn
 
     from svtree.program import Environ, Main
@@ -120,11 +120,17 @@ def load(name: str) -> Main:
 
 
 def preload(argv: Sequence[bytes], environ: Environ) -> None:
-    """Import now every program of ours that `argv` names, so that children forked later find it loaded."""
+    """Import now every program of ours that `argv` names, so that children forked later find it loaded.
+
+    A program that imports more when it runs says so by a function `prepare`, which imports that too.
+    """
     for word in argv:
         name = os.path.basename(word).decode("utf-8", "surrogateescape")
         if name in BY_NAME and isinstance(resolve(word, environ), Builtin):
             load(name)
+            prepare: Callable[[], None] | None = getattr(sys.modules[BY_NAME[name].module], "prepare", None)
+            if prepare is not None:
+                prepare()
 
 
 def resolve(name: bytes, environ: Environ) -> Builtin | Foreign | None:

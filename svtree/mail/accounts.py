@@ -162,6 +162,13 @@ def make_maildir(where: bytes, owner: tuple[int, int] | None = None) -> None:
         _directory(each, 0o700, owner)
 
 
+def preload() -> None:
+    """Import now what a check needs: for a parent whose children fork. It is dear, most of all OpenSSL."""
+    passwords.preload()
+    for name in ("fcntl", "pwd", "svtree.system.privileges", "svtree.system.shadow"):
+        __import__(name)
+
+
 def _users(home: bytes) -> dict[bytes, User]:
     where = path(home)
     shown = where.decode("utf-8", "surrogateescape")

@@ -16,6 +16,7 @@ from svtree.formats.record import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Final
 
 PLAIN: Final = b"{PLAIN}"
@@ -175,16 +176,36 @@ def _decode(text: bytes) -> bytes:
         raise SecretError("the $scrypt$ secret is not base64") from error
 
 
+def preload() -> None:
+    """Import now what a check needs: for a parent whose children fork."""
+    for name in ("binascii", "hashlib", "hmac"):
+        __import__(name)
+    try:
+        _libcrypt()
+    except SecretError:
+        # Told when it is needed.
+        return
+
+
 def _crypt(password: bytes, secret: bytes) -> bytes:
     """crypt(3). The module of that name left the standard library with Python 3.13."""
-    import ctypes
-
-    try:
-        crypt = ctypes.CDLL("libcrypt.so.1", use_errno=True).crypt
-    except OSError as error:
-        raise SecretError("libcrypt.so.1, which knows this form of secret, is not installed") from error
-    crypt.restype = ctypes.c_char_p
-    crypt.argtypes = [ctypes.c_char_p, ctypes.c_char_p]
-    answer: bytes | None = crypt(password, secret)
     # libxcrypt answers "*0" or "*1" where it does not know the form; that never equals a secret that starts with "$".
-    return answer or b"*0"
+    return _libcrypt()(password, secret) or b"*0"
+
+
+def _libcrypt() -> Callable[[bytes, bytes], bytes | None]:
+    global _found  # noqa: PLW0603 - the C function, looked up once
+    if _found is None:
+        import ctypes
+
+        try:
+            crypt = ctypes.CDLL("libcrypt.so.1", use_errno=True).crypt
+        except OSError as error:
+            raise SecretError("libcrypt.so.1, which knows this form of secret, is not installed") from error
+        crypt.restype = ctypes.c_char_p
+        crypt.argtypes = [ctypes.c_char_p, ctypes.c_char_p]
+        _found = crypt
+    return _found
+
+
+_found: Callable[[bytes, bytes], bytes | None] | None = None

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
+import sys
 
 import pytest
 from hypothesis import given, settings
@@ -136,3 +137,24 @@ def test_an_unknown_user_is_as_slow_as_a_wrong_password() -> None:
     plain = cost(lambda: passwords.opens(b"{PLAIN}right", b"wrong"))
     assert 0.5 < unknown / wrong < 2
     assert 0.5 < plain / wrong < 2
+
+
+def test_after_preload_a_check_imports_nothing_more() -> None:
+    script = """
+import sys
+from svtree import multicall
+from svtree.mail import passwords
+path = sys.argv[1].encode()
+multicall.preload([b"qmail-popup", b"checkpassword"], {b"PATH": path})
+before = set(sys.modules)
+secrets = [b"{PLAIN}x", passwords.make(b"x"), b"$6$salt$" + b"x" * 86]
+print([passwords.opens(secret, b"x", b"<1@h>") for secret in secrets], sorted(set(sys.modules) - before))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(harness.BIN)],
+        capture_output=True,
+        text=True,
+        timeout=harness.DEADLINE,
+        check=True,
+    )
+    assert done.stdout == "[True, True, False] []\n"

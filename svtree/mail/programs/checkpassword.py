@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 
+from svtree.mail import accounts
 from svtree.mail.accounts import AccountError
 from svtree.mail.login import log_in
 from svtree.multicall import preload
@@ -29,6 +30,11 @@ ASKED = 3
 LIMIT = 512
 REFUSED = 1
 MISUSED = 2
+
+
+def prepare() -> None:
+    """Import now what a login takes: for a parent whose children fork."""
+    accounts.preload()
 
 
 def main(argv: Sequence[bytes], environ: Environ) -> int | Chain:
