@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from svtree.registry import PROGRAMS
+from tests.docs.blocks import blocks
 from tests.harness import BIN, run
 
 sys.path.append(str(Path(__file__).parents[2] / "docs"))
@@ -44,6 +45,13 @@ def test_the_site_builds_without_a_warning_and_has_every_manual_page(folder: Pat
 @pytest.mark.parametrize("name", sorted(diagrams.pictures()))
 def test_a_picture_is_as_the_tables_are(name: str) -> None:
     assert (DOCS / "pictures" / name).read_text() == diagrams.pictures()[name], "make it again: docs/diagrams.py"
+
+
+def test_the_guide_to_containers_types_what_the_recipe_says() -> None:
+    recipe = (ROOT / "packaging" / "Containerfile").read_text()
+    (block,) = (each for each in blocks(DOCS / "howto" / "container.rst") if each.why)
+    for command in block.commands():
+        assert command.text.split("\n")[0] in recipe, command.text
 
 
 def test_every_control_file_that_is_read_is_in_the_reference() -> None:
