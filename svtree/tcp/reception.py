@@ -69,6 +69,8 @@ class Reception:
         self._late_banner = settings.tls is not None or settings.greet_delay > 0
         # A late banner is sent by who has waited, even where a rule says that nobody need wait.
         late = self._late_banner and bool(settings.banner)
+        # Whether a connection may have to wait for its greeting, as far as no rule says so.
+        self._welcomes = self._late_banner or settings.greet_delay > 0
         self._takes_time = self.asks_around or settings.tls is not None or late
 
     def takes_time(self, decision: Decision | None) -> bool:
@@ -104,7 +106,8 @@ class Reception:
 
         Of TLS and of what comes after it there is nothing yet: that is for the caller, and then for `welcome`.
         """
-        self._journal.tell(arrival(pid, peer))
+        if self._journal.verbose:
+            self._journal.tell(arrival(pid, peer))
         self.greet(client)
         known = self.inquire(client, peer)
         if decision is None:
@@ -118,7 +121,7 @@ class Reception:
         if decision.deny:
             raise Denied
         environ = environment(self._environ, known, decision.environ)
-        if self._settings.tls is None:
+        if self._settings.tls is None and (self._welcomes or DELAY in environ):
             self.welcome(foreword.Plain(client), known.peer, environ)
         return environ
 
@@ -172,7 +175,7 @@ class Reception:
             _quietly(client, socket.IPPROTO_IP, socket.IP_OPTIONS, b"")
         if not settings.delay:
             _quietly(client, socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if not self._late_banner:
+        if settings.banner and not self._late_banner:
             self._send_banner(foreword.Plain(client))
 
     def _send_banner(self, line: Line) -> None:

@@ -13,8 +13,10 @@ import os
 
 from svtree.multicall import Builtin
 from svtree.program import PERMANENT, TEMPORARY, Fatal
+from svtree.system import farewell
 from svtree.system.errors import reason
 from svtree.system.loop import READ, Loop
+from svtree.system.sockets import accept
 from svtree.tcp import connection, ends, shortage
 from svtree.tcp.announced import Announcements
 from svtree.tcp.foreword import Plain
@@ -86,6 +88,7 @@ class Server:
         """`listener` is non-blocking, and the caller's to close. Opens the loop; `close` gives it and `kept` back."""
         self._certificates = certificates
         self._listener = listener
+        self._family = int(listener.family)
         self._kept = kept
         self._settings = settings
         self._journal = journal
@@ -154,7 +157,8 @@ class Server:
 
     def _start_worker(self, channel: socket.socket) -> int:
         def serve() -> int:
-            return Worker(channel, self._handler, self._reception, self._journal, self._listener.family).serve()
+            farewell.expect_shutdown()
+            return Worker(channel, self._handler, self._reception, self._journal, self._family).serve()
 
         return fork(self._let_go, serve)
 
@@ -219,7 +223,7 @@ class Server:
                 self._pool.grow(self._settings.limit)
             self._overflow = False
             try:
-                client, address = self._listener.accept()
+                client, address = accept(self._listener, self._family)
             except BlockingIOError:
                 return
             except (OSError, MemoryError) as error:
@@ -272,7 +276,8 @@ class Server:
 
     def _receive(self, client: socket.socket, peer: Peer) -> None:
         """Decide about a connection and hand it over, or close it; none is ever forgotten between the two."""
-        self._journal.tell(connection.status(self._count() + 1, self._settings.limit))
+        if self._journal.verbose:
+            self._journal.tell(connection.status(self._count() + 1, self._settings.limit))
         try:
             decision = self._decide(client, peer)
             if decision is not None and decision.deny:
@@ -388,7 +393,8 @@ class Server:
     def ended(self, pid: int, status: int) -> None:
         """A session is over, and counted no more."""
         self._sessions.end(pid)
-        self._journal.tell(connection.end(pid, status), self._status())
+        if self._journal.verbose:
+            self._journal.tell(connection.end(pid, status), self._status())
         if self._held is not None and not self._pool.all_busy():
             self._held.cancel()
             self._held = None

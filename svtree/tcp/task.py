@@ -1,11 +1,12 @@
 """What tcpserver tells a standing worker about a connection, and what it hears back. Pure: messages as bytes.
 
-A task goes with the connection's descriptor: the client's address, port, interface, credentials and proxy, and how
-many others are connected from there; then either "?" (the rules are still to be asked, with names) or "+" and the
-variables that they set, all ended by NULs, which none of these can contain.
+A task goes with the connection's descriptor: the client's address, port, interface, credentials and proxy, how many
+others are connected from there, and the variables that the rules set; None instead of these: they are to be asked.
 """
 
 from __future__ import annotations
+
+import marshal
 
 from svtree.formats.record import record
 from svtree.formats.rules import Decision
@@ -25,31 +26,19 @@ class Task:
     crowd: Crowd = NOBODY
 
     def pack(self) -> bytes:
-        """As a message."""
-        peer, crowd = self.peer, self.crowd
-        credentials = b"" if peer.credentials is None else b"%d %d %d" % peer.credentials
-        proxy = b"" if peer.proxy is None else b"%b %b %d" % (peer.proxy.ip, peer.proxy.local_ip, peer.proxy.local_port)
-        client = b"%b\0%d\0%b\0%b\0%b" % (peer.ip, peer.port, peer.interface, credentials, proxy)
-        head = client + b"\0%d\0%d\0" % (crowd.ip, crowd.net)
-        if self.decision is None:
-            return head + b"?"
-        return head + b"\0".join([b"+", *(word for pair in self.decision.environ for word in pair)])
+        """As a message. Both ends are forked from one program, and nobody else can write to its socket."""
+        peer, crowd, decision, proxy = self.peer, self.crowd, self.decision, self.peer.proxy
+        by = None if proxy is None else (proxy.ip, proxy.local_ip, proxy.local_port)
+        told = None if decision is None else decision.environ
+        return marshal.dumps((peer.ip, peer.port, peer.interface, peer.credentials, by, crowd.ip, crowd.net, told))
 
     @classmethod
     def parse(cls, message: bytes) -> Task:
         """From what `pack` has made."""
-        ip, port, interface, who, by, beside, near, told, *words = message.split(b"\0")
-        credentials = None
-        if who:
-            process, user, group = who.split(b" ")
-            credentials = int(process), int(user), int(group)
-        proxy = None
-        if by:
-            whom, local_ip, local_port = by.split(b" ")
-            proxy = Proxy(whom, local_ip, int(local_port))
-        pairs = tuple(zip(words[::2], words[1::2], strict=True))
-        decision = Decision(None, False, pairs) if told == b"+" else None
-        return cls(Peer(ip, int(port), interface, credentials, proxy), decision, Crowd(int(beside), int(near)))
+        ip, port, interface, credentials, by, near, net, told = marshal.loads(message)  # noqa: S302 - from our parent
+        decision = None if told is None else Decision(None, False, told)
+        proxy = None if by is None else Proxy(*by)
+        return cls(Peer(ip, port, interface, credentials, proxy), decision, Crowd(near, net))
 
 
 @record
