@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from svtree.registry import PROGRAMS
+from tests.docs.blocks import blocks
 from tests.harness import Result, Word, run
-from tests.packaging.workshop import PATIENCE, Workshop
+from tests.packaging.workshop import PATIENCE, ROOT, Workshop
 
 pytestmark = pytest.mark.slow
 
@@ -65,3 +67,22 @@ def test_an_installer_brings_every_program_and_every_page(how: str, workshop: Wo
     assert told.out.startswith(b"Builtin("), told
     done = run([programs / "svtree", "programs"], env=path)
     assert len(done.out.splitlines()) >= len(NAMES)
+
+
+def test_what_the_tutorial_types_installs_it(workshop: Workshop, folder: Path) -> None:
+    """The README shows the second of its commands."""
+    (block,) = (each for each in blocks(ROOT / "docs" / "tutorial.rst") if each.why)
+    (short,) = (each for each in blocks(ROOT / "README.md") if "pip install" in each.body)
+    typed = [each.text for each in block.commands()]
+    assert [each.text for each in short.commands()] == ["pip install ."]
+    assert typed[1].endswith("/pip install .")
+    shutil.copytree(workshop.folder / "source", folder / "source", symlinks=True)
+    done = run(
+        ["sh", "-ec", "\n".join([*typed, "which tcpserver", "tcpserver || test $? -eq 100"])],
+        cwd=folder / "source",
+        env={**workshop.offline(), "HOME": str(folder), "PATH": f"{workshop.folder}/tools/bin:/usr/bin:/bin"},
+        timeout=PATIENCE,
+    )
+    assert done.code == 0, done.err.decode()
+    assert done.out.splitlines()[-1] == f"{folder}/svtree/bin/tcpserver".encode()
+    assert done.err.startswith(b"tcpserver: usage: ")
