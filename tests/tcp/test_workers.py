@@ -343,15 +343,15 @@ def test_a_worker_killed_before_it_has_read_its_task_loses_no_connection(process
 
 
 def test_a_worker_killed_before_it_has_said_a_word_loses_no_connection(processes: Processes, folder: Path) -> None:
-    # Time enough to kill it in.
-    server = start(processes, folder, *SMTP, workers=1, options=("--greet-delay", "5"))
+    # It has read its task, and waits for far longer than anything here takes.
+    server = start(processes, folder, *SMTP, workers=1, options=("--greet-delay", "3600"))
     (worker,) = server.children()
     with server.client("127.0.0.9") as client:
         server.until_logged(f"ok {worker.pid} ")
         worker.kill()
-        assert greeting(client) == HELLO
-        client.sendall(b"QUIT\r\n")
-        assert everything(client) == GOODBYE
+        server.until_logged("tcpserver: ok ", 2)
+        client.sendall(b"HELO early\r\n")
+        assert everything(client) == b"554 you spoke before you were greeted\r\n"
     server.until_logged("status: 0/40$", 3)
     assert [line for line in server.log() if f"end {worker.pid} status 9" in line]
     first, second = pids(server)
