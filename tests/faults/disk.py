@@ -16,6 +16,9 @@ Of names it knows two kinds of file systems, and both are tried:
   wait for the next transaction, and fdatasync of bytes that were overwritten takes no name at all. What is left of
   unsynced bytes is as free as above.
 
+A sync promises nothing of what is changed while it runs: where the record has ("begin", TOKEN), and the token as the
+last word of a sync, what was there at that moment is synced.
+
 What happens elsewhere (a client has its answer, another host has the mail) stands in the record as a MARK.
 
 One link, rename or unlink is there or is not; nothing is known of times, owners and modes, nor of a disk that says it
@@ -54,6 +57,17 @@ class State:
         return tuple((path, file, data) for path, (file, data) in sorted(self.files.items()))
 
 
+@dataclass(frozen=True)
+class Moment:
+    """What is there to be synced: how long each history is, and how much of the journal each file needs."""
+
+    names: dict[bytes, int]
+    bytes_of: dict[int, int]
+    touched: dict[int | bytes, int]
+    resized: dict[int, int]
+    journal: int
+
+
 @dataclass
 class Disk:
     """Names and bytes, each with all it has been since the last sync: the first is on disk, the last is now."""
@@ -69,6 +83,8 @@ class Disk:
     resized: dict[int, int] = field(default_factory=dict)
     # An inode's number is given again to a new file; the file of the moment is what counts.
     inodes: dict[int, int] = field(default_factory=dict)
+    # The syncs that run, by their tokens.
+    running: dict[object, Moment] = field(default_factory=dict)
 
     @classmethod
     def holding(cls, before: Mapping[bytes, tuple[int, bytes]]) -> Disk:
@@ -106,16 +122,22 @@ class Disk:
                 history = self.bytes_of[self.inodes[inode]]
                 history.append(history[-1][:size].ljust(size, b"\0"))
                 self._touch(self.inodes[inode], resized=True)
-            case ("sync", bytes(path), int(inode)):
-                self._sync(path, inode)
-            case ("sync data", bytes(path), int(inode)):
-                self._sync_data(path, inode)
-            case ("sync all",):
-                self._settle_names(self.written + len(self.journal))
-                self.names = {path: history[-1:] for path, history in self.names.items()}
-                self.bytes_of = {file: history[-1:] for file, history in self.bytes_of.items()}
             case (str(kind), *_) if kind in MARKS:
                 return
+            case _:
+                self._apply_sync(operation)
+
+    def _apply_sync(self, operation: Operation) -> None:
+        match operation:
+            case ("begin", token):
+                self.running[token] = self._moment()
+            case ("sync" | "sync data" as kind, bytes(path), int(inode), *token):
+                self._sync(kind, path, inode, self._begun(token))
+            case ("sync all", *token):
+                begun = self._begun(token)
+                self._settle_names(begun.names, begun.journal, begun)
+                for file in begun.bytes_of:
+                    self._settle_bytes(file, begun)
             case _:
                 raise ValueError(operation)
 
@@ -146,27 +168,43 @@ class Disk:
         self._touch(file, resized=offset + len(data) > len(history[0]))
         history.append(with_bytes(data))
 
-    def _sync(self, path: bytes, inode: int) -> None:
-        file = self.inodes.get(inode)
-        if file is not None:
-            self.bytes_of[file] = self.bytes_of[file][-1:]
-            self._settle_names(self.touched.get(file, 0))
-            return
-        for name, history in self.names.items():
-            if name.rpartition(b"/")[0] == path:
-                self.names[name] = history[-1:]
-        self._settle_names(self.touched.get(path, 0))
+    def _moment(self) -> Moment:
+        return Moment(
+            {path: len(history) for path, history in self.names.items()},
+            {file: len(history) for file, history in self.bytes_of.items()},
+            dict(self.touched),
+            dict(self.resized),
+            self.written + len(self.journal),
+        )
 
-    def _sync_data(self, path: bytes, inode: int) -> None:
+    def _begun(self, token: Sequence[object]) -> Moment:
+        return self.running.pop(token[0]) if token and token[0] in self.running else self._moment()
+
+    def _sync(self, kind: str, path: bytes, inode: int, begun: Moment) -> None:
         file = self.inodes.get(inode)
         if file is None:
-            self._sync(path, inode)
+            within = [name for name in begun.names if name.rpartition(b"/")[0] == path]
+            self._settle_names(within, begun.touched.get(path, 0), begun)
             return
-        self.bytes_of[file] = self.bytes_of[file][-1:]
-        self._settle_names(self.resized.get(file, 0))
+        self._settle_bytes(file, begun)
+        self._settle_names((), (begun.touched if kind == "sync" else begun.resized).get(file, 0), begun)
 
-    def _settle_names(self, until: int) -> None:
-        """Have the journal written, up to that many of all its entries."""
+    def _settle_bytes(self, file: int, begun: Moment) -> None:
+        """Have a file's bytes of that moment, or later ones, on disk."""
+        gone = begun.bytes_of.get(file, 1) - 1
+        del self.bytes_of[file][:gone]
+        for each in self.running.values():
+            if file in each.bytes_of:
+                each.bytes_of[file] = max(1, each.bytes_of[file] - gone)
+
+    def _settle_names(self, names: Iterable[bytes], until: int, begun: Moment) -> None:
+        """Have these names of that moment, or later ones, on disk; of the journal so many of all its entries."""
+        for name in names:
+            gone = begun.names[name] - 1
+            del self.names[name][:gone]
+            for each in self.running.values():
+                if name in each.names:
+                    each.names[name] = max(1, each.names[name] - gone)
         count = max(0, until - self.written)
         self.settled.update(self.journal[:count])
         del self.journal[:count]
@@ -180,6 +218,17 @@ class Disk:
     def is_gone(self, path: bytes) -> bool:
         """Whether no cut can bring this name back, where names come in order."""
         return self.settled.get(path) is None and not any(name == path and file for name, file in self.journal)
+
+    def is_like(self, other: Disk) -> bool:
+        """Whether a cut can leave the same of both."""
+        return (self.names, self.bytes_of, self.journal) == (other.names, other.bytes_of, other.journal)
+
+    def allows(self, state: State) -> bool:
+        """Whether a cut now can leave that, on a file system without order."""
+        names = {path: state.files[path][0] if path in state.files else None for path in self.names}
+        return all(names[path] in history for path, history in self.names.items()) and all(
+            data in self.bytes_of[file] for file, data in state.files.values()
+        )
 
     # ----------------------------------------------------------------------------------------------- what may be left
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from svtree.formats import queuefiles
-from tests.faults.disk import Operation, moments
+from tests.faults.disk import Operation, State, moments
 from tests.faults.recovery import QUEUE, every
 from tests.faults.scenes import SIGN, Copy, Scene
 from tests.harness import Processes
@@ -52,35 +53,72 @@ class Play:
         return self.record.index(mark) if mark in self.record else len(self.record)
 
     def syncs(self) -> list[int]:
-        """The lines that are to be left out or moved for the test to find something wrong."""
-        first = next(
-            (at for at, line in enumerate(self.record) if re.search(self.scene.seeded_from, repr(line))),
-            len(self.record),
-        )
+        """The lines to be left out, and those that the scene's `seeds` name moved, for something wrong to be found."""
+        lines = list(enumerate(self.record[:-1]))
+        begin = next((at for at, line in lines if re.search(self.scene.seeded_from, repr(line))), len(lines))
+        # Two messages may lie in one directory: then the other's sync does for it.
+        paths = [line[1] for _, line in lines if line[0] == "sync"]
         return [
             at
-            for at, line in enumerate(self.record[:-1])
-            if at >= first and any(matches(line, seed) for seed in self.scene.seeds)
+            for at, line in lines[begin:]
+            if any(matches(line, seed) for seed in self.scene.seeds)
+            or (any(matches(line, seed) for seed in self.scene.left_out) and paths.count(line[1]) == 1)
         ]
 
-    def without(self, at: int) -> Play:
-        """The record as it would be if that line had been left out."""
-        return Play(self.scene, self.before, [*self.record[:at], *self.record[at + 1 :]])
+    def bugs(self) -> Iterator[Bug]:
+        """Each sync that the scene wants sown: not made, and made too late."""
+        for at in self.syncs():
+            kind, *words = self.record[at]
+            before, rest = self.record[:at], self.record[at + 1 :]
+            yield Bug(f"line {at}, no {self.record[at]}", self, self._with([*before, *rest]), at, len(self.record) + 1)
+            found = self._relied(at)
+            if found is not None and any(matches(self.record[at], seed) for seed in self.scene.seeds):
+                # Without its token, so that it begins there, too.
+                late = (kind, *words[: 0 if kind == "sync all" else 2])
+                moved = [*before, *rest[:found], late, *rest[found:]]
+                yield Bug(f"line {at}, late {self.record[at]}", self, self._with(moved), at, at + found + 1)
 
-    def later(self, at: int) -> Play | None:
-        """The record as it would be if that sync came after what relies on it; None where nothing does.
+    def _with(self, record: list[Operation]) -> Play:
+        return Play(self.scene, self.before, record)
+
+    def _relied(self, at: int) -> int | None:
+        """How many lines after a sync that which relies on it has been done; None where nothing does.
 
         A file has to be synced before it gets another name; all before something is said to be done.
         """
-        rest = self.record[at + 1 :]
-        is_file = self.record[at][-1] in {inode for _, inode in created(self.record)}
-        found = next(
-            (after for after, line in enumerate(rest) if is_end(line) or (is_file and line[0] == "link")), None
-        )
-        if found is None:
-            return None
-        moved = [*rest[: found + 1], self.record[at], *rest[found + 1 :]]
-        return Play(self.scene, self.before, [*self.record[:at], *moved])
+        kind, *words = self.record[at]
+        is_file = kind != "sync all" and words[1] in {inode for _, inode in created(self.record)}
+        rest = enumerate(self.record[at + 1 :], 1)
+        return next((count for count, line in rest if is_end(line) or (is_file and line[0] == "link")), None)
+
+
+@dataclass(frozen=True)
+class Bug:
+    """A record in which a sync is missing from line `at` on, until so many lines have been done."""
+
+    name: str
+    sound: Play
+    play: Play
+    at: int
+    until: int
+
+    def states(self, seed: int) -> list[State]:
+        """States that this makes possible and that the sound record does not, at moments that correspond."""
+        chance = random.Random(seed)
+        sound = enumerate(moments(self.sound.before, self.sound.record))
+        reached, disk = next(sound)
+        found: dict[object, State] = {}
+        for moment, broken in enumerate(moments(self.play.before, self.play.record)):
+            while reached < moment + (self.at < moment < self.until):
+                reached, disk = next(sound)
+            # Where the sync is late, what tells is the moment before it, when something has relied on it already.
+            if self.until <= len(self.sound.record) and moment != self.until - 1:
+                continue
+            if not broken.is_like(disk):
+                for state in broken.states(moment, chance, 128):
+                    if not disk.allows(state):
+                        found.setdefault((moment, state.model, state.key()), state)
+        return list(found.values())
 
 
 def matches(line: Operation, seed: str) -> bool:
@@ -134,7 +172,7 @@ def play(scene: Scene, folder: Path, processes: Processes) -> Play:
     }
     scene.act(post)
     # And then nothing happens for some time.
-    lines = [*named(post.record()), ("sync all",)]
+    lines = [*plain(list(named(post.record()))), ("sync all",)]
     *_, last = moments(before, lines)
     assert last.now() == held(post, scene), "the record does not lead to what is on disk"
     return Play(scene, before, with_settled(scene, before, lines))
@@ -154,6 +192,33 @@ def named(record: Sequence[Operation]) -> Iterator[Operation]:
             yield ("acknowledged", subjects.get(line[1], line[1]))
         elif line[0] != "submits":
             yield line
+
+
+CHANGES = frozenset({"create", "link", "rename", "unlink", "write", "truncate"})
+
+
+def plain(record: Sequence[Operation]) -> Iterator[Operation]:
+    """The record without beginnings and tokens of syncs while which nothing changes."""
+    begun: dict[object, int] = {}
+    changes = 0
+    needed = set()
+    for line in record:
+        changes += line[0] in CHANGES
+        if line[0] == "begin":
+            begun[line[1]] = changes
+        elif line[0] in SYNCS and begun[line[-1]] != changes:
+            needed.add(line[-1])
+    for line in record:
+        if line[0] == "begin":
+            if line[1] in needed:
+                yield line
+        elif line[0] in SYNCS and line[-1] not in needed:
+            yield line[:-1]
+        else:
+            yield line
+
+
+SYNCS = frozenset({"sync", "sync data", "sync all"})
 
 
 def with_settled(

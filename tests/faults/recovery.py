@@ -170,7 +170,8 @@ def materialise(home: Path, folders: Sequence[str], state: Files) -> None:
     old = time.time() - AGE
     # A message's file first: what its other files are called depends on it.
     for path, (file, data) in sorted(state.items(), key=lambda item: not item[0].startswith(b"queue/mess/")):
-        target = home / os.fsdecode(path)
+        # Not by the name that it is told by: that may be another message's here.
+        target = (home / os.fsdecode(path)).with_name("new file")
         if file in made and not path.startswith(b"queue/mess/"):
             os.link(made[file], renumbered(home, path, numbers))
             continue
@@ -180,7 +181,7 @@ def materialise(home: Path, folders: Sequence[str], state: Files) -> None:
         target.chmod(0o644 if path.startswith(b"queue/") else 0o600)
         os.utime(target, (old, old))
         if path.startswith(b"queue/mess/"):
-            numbers[int(target.name)] = target.stat().st_ino
+            numbers[int(path.rpartition(b"/")[2])] = target.stat().st_ino
         final = renumbered(home, path, numbers)
         target.rename(final)
         made[file] = final

@@ -55,14 +55,16 @@ class Copy:
 class Scene:
     """What is played, what has to be where in the end, and which of the syncs in its record are left out, moved.
 
-    `seeds` are beginnings of the paths that are synced ("" for all, "*" for the sync of everything), and after which
-    line of the record: the first that an expression is found in.
+    `seeds` are beginnings of the paths that are synced ("" for all, "*" for the sync of everything), of lines after the
+    first that an expression is found in; `left_out` are those that are only left out, since what comes next in the
+    record relies on others.
     """
 
     name: str
     act: Callable[[Recorded], None]
     copies: tuple[Copy, ...]
     seeds: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
     seeded_from: str = ""
     default: str = "./Maildir/"
 
@@ -160,18 +162,31 @@ def another_host(taken: sink.Taken, refuse: sink.Refuse) -> Iterator[int]:
 
 
 def sent_together(post: Recorded) -> None:
-    """Handed in by clients of one qmail-queued, which finds all of them at their end when it looks."""
-    queued = post.processes.start([ours("qmail-queued")], env=post.env())
-    until((post.home / "queue" / "socket").exists)
+    """Handed in by clients of one qmail-queued: some all at their end when it looks, some while it syncs those."""
+    gate = post.folder / "gate"
+    os.mkfifo(gate)
+    queued = post.processes.start([ours("qmail-queued")], env=post.env({"POWER_CUT_GATE": str(gate)}))
+    until(lambda: listens(post), what="qmail-queued listens")
     queued.send_signal(signal.SIGSTOP)
     clients = [submitting(post, subject) for subject in TOGETHER]
     queued.send_signal(signal.SIGCONT)
-    assert [client.wait(60) for client in clients] == [0] * len(TOGETHER)
+    record = post.folder / "record"
+    until(lambda: b"('begin'" in record.read_bytes(), what="the first sync has begun")
+    clients += [submitting(post, subject) for subject in MEANWHILE]
+    until(lambda: len(post.files("intd")) == len(clients), what="everybody has sent everything")
+    os.close(until(lambda: os.open(gate, os.O_WRONLY | os.O_NONBLOCK), what="the first sync waits"))
+    assert [client.wait(60) for client in clients] == [0] * len(clients)
     queued.terminate()
     assert queued.wait(60) == 0
     post.start()
     post.empty()
     assert post.stop() == 0
+
+
+def listens(post: Post) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.connect(str(post.home / "queue" / "socket"))
+    return True
 
 
 def submitting(post: Recorded, subject: str) -> subprocess.Popen[bytes]:
@@ -223,7 +238,8 @@ def appended(mbox: str) -> Copy:
 TAKEN, REFUSED = "yes@remote.example", "no@remote.example"
 ABROAD = Copy("sent", rb"Received: [^\r]*\r\n" + re.escape(TEXT.replace(b"\n", b"\r\n")), TAKEN)
 MISSING = f"missing@{HOST}"
-TOGETHER = [f"message {number}" for number in range(5)]
+TOGETHER = [f"message {number}" for number in range(4)]
+MEANWHILE = ["message 4", "message 5"]
 
 TO_MAILDIR = Scene("to a Maildir", sent_to(SENDER), (delivered("jiro"),), ("",))
 TO_MAILDIRS = Scene(
@@ -247,7 +263,7 @@ BOUNCED = Scene(
     sent_to(MISSING),
     (bounced(MISSING, rb"Sorry, no mailbox here by that name\."),),
     ("",),
-    "create.*queue/bounce",
+    seeded_from="create.*queue/bounce",
 )
 REMOTE = Scene(
     "to another host, which takes one and refuses one",
@@ -256,6 +272,10 @@ REMOTE = Scene(
     ("data queue/remote", "queue/bounce"),
 )
 AT_ONCE = Scene(
-    "five clients that end together", sent_together, tuple(delivered("jiro", each) for each in TOGETHER), ("*",)
+    "four clients that end together, and two while their sync runs",
+    sent_together,
+    tuple(delivered("jiro", each) for each in (*TOGETHER, *MEANWHILE)),
+    ("*", "queue/todo"),
+    ("queue/mess", "queue/pid"),
 )
 SCENES = (TO_MAILDIR, TO_MAILDIRS, TO_MBOX, TO_NEW_MBOX, BOUNCED, REMOTE, AT_ONCE)

@@ -8,7 +8,9 @@ the order in which things happened. Each line is a literal tuple:
     ("write", INODE, OFFSET, BYTES)  ("truncate", INODE, SIZE)
     ("sync", PATH, INODE)  ("sync all",)
 
-with paths relative to the root; the last is qmail-queued's good news for process PID, written down before it is sent.
+with paths relative to the root. A sync puts on disk what was there when it began, which its token tells. The last line
+is qmail-queued's good news for process PID, written down before it is sent.
+
 It works where os.* is what makes the changes, which is everywhere in svtree, and in forked children as well as in
 programs that are executed. A file's times and modes are not written down.
 """
@@ -20,11 +22,13 @@ import re
 import socket
 import stat
 from collections.abc import Callable, Sequence
+from itertools import count
 
 ROOT = os.fsencode(os.environ.get("POWER_CUT_ROOT", ""))
 RECORD = os.environ.get("POWER_CUT_RECORD", "")
 
 real_open, real_write, real_close = os.open, os.write, os.close
+serial = count()
 
 
 def note(*what: object) -> None:
@@ -148,24 +152,36 @@ def of_two(kind: str, change: Callable[..., None]) -> Callable[..., None]:
     return recorded
 
 
+def begin() -> str:
+    """Write down that a sync begins; its token."""
+    token = f"{os.getpid()}.{next(serial)}"
+    note("begin", token)
+    return token
+
+
 def of_sync(kind: str, sync: Callable[[int], None]) -> Callable[[int], None]:
     """fsync or fdatasync."""
 
     def recorded(descriptor: int) -> None:
+        token = begin()
         sync(descriptor)
         found = known(descriptor)
         if found is not None:
-            note(kind, *found)
+            note(kind, *found, token)
 
     return recorded
 
 
 def of_sync_all(sync: Callable[..., None]) -> Callable[..., None]:
-    """sync or syncfs."""
+    """sync or syncfs, which waits between its beginning and its work for somebody to open $POWER_CUT_GATE, if set."""
 
     def recorded(*descriptor: int) -> None:
+        token = begin()
+        gate = os.environ.pop("POWER_CUT_GATE", None)
+        if gate is not None:
+            real_close(real_open(gate, os.O_RDONLY | os.O_CLOEXEC))
         sync(*descriptor)
-        note("sync all")
+        note("sync all", token)
 
     return recorded
 
