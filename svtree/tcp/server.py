@@ -7,18 +7,16 @@ the usual ones, with tcpserver's own pid and without names that would have had t
 
 from __future__ import annotations
 
-import errno
 import gc
 import os
 
 from svtree.multicall import Builtin
-from svtree.program import PERMANENT, TEMPORARY, Fatal
+from svtree.program import PERMANENT, TEMPORARY
 from svtree.system import farewell
-from svtree.system.errors import reason
-from svtree.system.loop import READ, Loop
-from svtree.system.sockets import accept
+from svtree.system.loop import Loop
 from svtree.tcp import connection, ends, shortage
 from svtree.tcp.announced import Announcements
+from svtree.tcp.entrance import Entrance
 from svtree.tcp.foreword import Plain
 from svtree.tcp.forking import fork
 from svtree.tcp.handover import CannotFork, Handover
@@ -35,7 +33,6 @@ if TYPE_CHECKING:
     import socket
 
     from svtree.formats.rules import Decision
-    from svtree.system.loop import Timer
     from svtree.tcp.connection import Peer
     from svtree.tcp.ends import Address
     from svtree.tcp.handover import Handler
@@ -47,29 +44,6 @@ if TYPE_CHECKING:
 else:
     # The C module: Python's would turn every number into an enum.
     import _signal as signal
-
-# Connections taken before signals and timers get their turn.
-BATCH = 64
-# How long a connection waits for one of the standing workers: about what a fork would cost it, in seconds.
-GRACE = 0.002
-# What accept reports of a client that has gone already, or whom the network has refused; see accept(2).
-GONE = frozenset(
-    (
-        errno.ECONNABORTED,
-        errno.EPROTO,
-        errno.EPERM,
-        errno.EINTR,
-        errno.ENETDOWN,
-        errno.ENETUNREACH,
-        errno.EHOSTDOWN,
-        errno.EHOSTUNREACH,
-        errno.ENOPROTOOPT,
-        errno.ENONET,
-        errno.EOPNOTSUPP,
-    )
-)
-# What it reports of a socket that will never accept again: somebody who shares it has shut it down.
-BROKEN = frozenset((errno.EINVAL, errno.EBADF, errno.ENOTSOCK))
 
 
 class Server:
@@ -97,15 +71,20 @@ class Server:
         self._rates = Rates()
         self._unbound = settings.bounds == Bounds()
         self._draining = False
-        self._accepting = False
-        self._resting = False
-        self._held: Timer | None = None
-        self._overflow = False
         self._reception = Reception(settings, handler.environ, journal)
         self._handler = handler
         self._handover = Handover(handler, self._reception, journal, self._let_go, certificates)
         self._pool = Pool(self._loop, settings.workers, self._start_worker, self)
         self._announcements = Announcements(self._loop, self._announced, self._unannounced)
+        self._entrance = Entrance(
+            self._loop,
+            listener,
+            limit=settings.limit,
+            count=self._count,
+            pool=self._pool,
+            journal=journal,
+            entered=self._entered,
+        )
 
     def run(self) -> int:
         """Serve until TERM comes; return the exit code. Sessions go on by themselves. Fatal when the socket breaks."""
@@ -121,7 +100,7 @@ class Server:
         if isinstance(self._handler.find(), Builtin):
             self._pool.fill()
         self._journal.tell(self._status())
-        self._admit_more()
+        self._entrance.look()
         if self._kept is not None:
             self._kept.begin(self._loop)
         shortage.run(self._loop, self._spare, self._catch_up)
@@ -139,8 +118,7 @@ class Server:
             self.ended(pid, TEMPORARY << 8)
         if isinstance(self._handler.find(), Builtin):
             self._pool.fill()
-        self._resting = False
-        self._admit_more()
+        self._entrance.rested()
 
     def close(self) -> None:
         """Give back the loop, and the connections to workers, supervisor and proxies that have not said a word."""
@@ -168,9 +146,7 @@ class Server:
             self._loop.stop()
             return
         self._draining = True
-        self._admit_more()
-        # Whoever connects from now on is refused, or waits for our successor where the supervisor has the socket too.
-        self._listener.close()
+        self._entrance.close()
         self._pool.drain()
         self._loop.after(self._settings.drain, self._loop.stop)
 
@@ -180,69 +156,12 @@ class Server:
     def _status(self) -> bytes:
         return connection.status(self._count(), self._settings.limit)
 
-    def _admit_more(self) -> None:
-        """Accept while there is room and a rest is not needed, else leave clients in the backlog."""
-        wanted = self._count() < self._settings.limit and not self._resting and self._held is None
-        if self._draining:
-            wanted = False
-        if wanted and not self._accepting:
-            self._loop.watch(self._listener.fileno(), READ, self._accept)
-        elif self._accepting and not wanted:
-            self._loop.forget(self._listener.fileno())
-        self._accepting = wanted
-
-    def _rest(self) -> None:
-        self._resting = True
-        self._admit_more()
-        self._loop.after(shortage.REST, self._rested)
-
-    def _rested(self) -> None:
-        self._resting = False
-        self._admit_more()
-
-    def _hold(self) -> None:
-        """Leave clients in the backlog until a worker is idle again, for a moment at most."""
-        self._held = self._loop.after(GRACE, self._overflows)
-        self._admit_more()
-
-    def _overflows(self) -> None:
-        """The workers are in for longer sessions: the next connection gets a new one."""
-        self._held = None
-        self._overflow = True
-        self._admit_more()
-
-    def _accept(self, _: int) -> None:
-        for _ in range(BATCH):
-            if not self._accepting:
-                return
-            if self._pool.all_busy():
-                if not self._overflow:
-                    self._hold()
-                    return
-                # Somebody is waiting, and not open here yet.
-                self._pool.grow(self._settings.limit)
-            self._overflow = False
-            try:
-                client, address = accept(self._listener, self._family)
-            except BlockingIOError:
-                return
-            except (OSError, MemoryError) as error:
-                if isinstance(error, OSError) and error.errno in GONE:
-                    continue
-                if isinstance(error, OSError) and error.errno in BROKEN:
-                    raise Fatal("unable to accept: " + reason(error)) from error
-                # Our side lacks descriptors or memory; asking again at once would only spin.
-                why = reason(error) if isinstance(error, OSError) else "out of memory"
-                self._journal.trouble("accept " + why, b"tcpserver: warning: unable to accept: " + why.encode())
-                self._rest()
-                return
-            with client:
-                peer = self._peer(client, address)
-                if peer.credentials is None and self._reception.proxied(peer):
-                    self._announcements.expect(client, peer)
-                else:
-                    self._receive_if_possible(client, peer)
-            self._admit_more()
+    def _entered(self, client: socket.socket, address: Address) -> None:
+        peer = self._peer(client, address)
+        if peer.credentials is None and self._reception.proxied(peer):
+            self._announcements.expect(client, peer)
+        else:
+            self._receive_if_possible(client, peer)
 
     def _announced(self, client: socket.socket, peer: Peer) -> None:
         """A proxy has said for whom it comes; or that it comes for itself."""
@@ -260,7 +179,7 @@ class Server:
         """A connection is not waited for any more, so that there may be room for another, or nothing left to do."""
         if self._draining and not self._count():
             self._loop.stop()
-        self._admit_more()
+        self._entrance.look()
 
     def _receive_if_possible(self, client: socket.socket, peer: Peer) -> None:
         try:
@@ -309,7 +228,7 @@ class Server:
         """A connection is lost because the machine has nothing left for it; let it recover."""
         self._journal.trouble(why.decode("latin-1"), connection.dropping(why)[:-1])
         self._journal.tell(self._status())
-        self._rest()
+        self._entrance.rest()
 
     def _refused(self, here: Place | None, crowd: Crowd, decision: Decision | None) -> bytes | None:
         """The limit that forbids this connection. Without a decision that of a rule is looked at by its process."""
@@ -388,14 +307,13 @@ class Server:
             # A child that is none of ours was started by whoever became us by exec.
             if pid in self._sessions:
                 self.ended(pid, status)
-        self._admit_more()
+        self._entrance.look()
 
     def ended(self, pid: int, status: int) -> None:
         """A session is over, and counted no more."""
         self._sessions.end(pid)
         if self._journal.verbose:
             self._journal.tell(connection.end(pid, status), self._status())
-        if self._held is not None and not self._pool.all_busy():
-            self._held.cancel()
-            self._held = None
+        if not self._pool.all_busy():
+            self._entrance.worker_idle()
         self._moved_on()
