@@ -58,7 +58,7 @@ def play(folder: Path, scene: str) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=900,
     )
     if "unshare failed" in done.stderr or "permission denied" in done.stderr:
         pytest.skip("no mount namespaces here")
@@ -80,7 +80,7 @@ assert not post.files(), post.files()
 ballast.unlink()
 assert post.queue([f"jiro@{HOST}"], message=b"x" * 100_000).code == 0
 post.start()
-post.empty()
+post.empty(600)
 """,
     )
 
@@ -98,7 +98,7 @@ assert post.files("todo")
 ballast.unlink()
 # The trigger of the next message is what makes qmail-send look again.
 assert post.queue([f"jiro@{HOST}"]).code == 0
-post.empty()
+post.empty(600)
 assert sum("success" in line for line in post.log()) == 1001
 """,
     )
@@ -127,7 +127,7 @@ post.seen("^delivery .*: failure", 4)
 assert post.files("local")
 ballast.unlink()
 post.signal(signal.SIGALRM)
-post.empty()
+post.empty(600)
 text = bounce.read_bytes()
 assert sorted(text.count(b"<%s>:\\n%s\\n\\n" % (each.encode(), report.encode())) for each in recipients) == [1] * 4
 """,

@@ -172,10 +172,10 @@ class Post:
             if path.is_file()
         }
 
-    def empty(self) -> None:
+    def empty(self, seconds: float = DEADLINE) -> None:
         """Wait until the queue is empty."""
         # Twice, since a message that takes another's place may come where the first look has been already.
-        until(lambda: not self.files() and not self.files(), what="an empty queue")
+        until(lambda: not self.files() and not self.files(), seconds, "an empty queue")
 
     def mail(self, name: str) -> list[bytes]:
         """The messages in a user's Maildir."""
