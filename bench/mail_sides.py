@@ -26,6 +26,7 @@ from svtree.mail.queue.layout import Owners, make_queue
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 QMAIL = Path("/var/qmail")
 NEEDED = ("qmail-smtpd", "qmail-queue", "qmail-start", "qmail-send", "qmail-local", "qmail-popup", "qmail-pop3d")
@@ -178,8 +179,10 @@ class Alone(Ours):
         super().__init__(folder)
         programs = folder / "programs"
         programs.mkdir()
+        python = _python_for(self.user.uid)
         for name in ("qmail-popup", "checkpassword", "qmail-pop3d", "qmail-local"):
-            (programs / name).write_text(f'#!/bin/sh\nexec {BIN / name} "$@"\n')
+            text = f"import sys\nsys.path.insert(0, {str(ROOT)!r})\nfrom svtree.multicall import run\nrun({name!r})\n"
+            (programs / name).write_text(f"#!{python}\n{text}")
             (programs / name).chmod(0o755)
 
     def environ(self) -> dict[str, str]:
@@ -286,6 +289,17 @@ def secret() -> bytes:
     if not isinstance(made, bytes):
         raise SystemExit("bench_mail: libcrypt knows no sha512-crypt")
     return made
+
+
+def _python_for(uid: int) -> str:
+    """A Python that this account may run: the checkout's own may lie below somebody's home directory."""
+    for python in (sys.executable, "/usr/bin/python3"):
+        command = [python, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}); import svtree.multicall"]
+        user = uid if os.geteuid() == 0 else None
+        with contextlib.suppress(OSError):
+            if subprocess.run(command, user=user, group=user, stderr=subprocess.DEVNULL, check=False).returncode == 0:
+                return python
+    raise SystemExit(f"bench_mail: the user with number {uid} may run no Python that sees {ROOT}")
 
 
 def _control(directory: Path) -> None:
