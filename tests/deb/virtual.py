@@ -30,6 +30,8 @@ ANSWER = 600.0
 # Looks in vain, each costing the machine what it looks at; some seconds apart.
 PATIENCE = 240
 KERNEL = "console=ttyS0 quiet panic=-1 mitigations=off systemd.show_status=no"
+# What there is to be told where something was waited for in vain.
+ACCOUNT = "svtree status /var/lib/svtree; systemctl --no-pager status svtree; journalctl --no-pager -b -n 60"
 HERE = Path(__file__).parent
 
 
@@ -78,7 +80,8 @@ class VirtualMachine(Commands):
     def until(self, script: str, what: str) -> None:
         """Wait until a script succeeds in the machine, which is asked there: to be asked from here costs it more."""
         again = f"for _ in $(seq {PATIENCE}); do ( {script} ) >/dev/null 2>&1 && exit 0; sleep 2; done; exit 1"
-        assert self.run(again, seconds=2 * ANSWER).code == 0, f"not seen: {what}"
+        if self.run(again, seconds=2 * ANSWER).code:
+            pytest.fail(f"not seen: {what}\n{self.run(ACCOUNT).out.decode(errors='replace')}")
 
     def until_fine(self) -> None:
         """Wait until `svtree status` has nothing to complain of."""
