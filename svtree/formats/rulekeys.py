@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import TypeAlias
 
+    from svtree.formats.networks import Network
+
     Get: TypeAlias = Callable[[bytes], bytes | None]
     Key: TypeAlias = tuple[bytes, tuple[int, int] | None]
     # Of a dotted quad's numbers: how many stay, and what the next one and those after it become; and the key's kind.
@@ -104,10 +106,10 @@ def keys(address: bytes) -> Sequence[Key]:
     """
     if b":" in address:
         info, at, ip = address.rpartition(b"@")
-        key, kind = _network_key(ip)
+        key, kind = _resolved(ip)
         return ((info + at + key, kind),)
     if b"-" not in address or b"=" in address or b"@" in address:
-        return (_network_key(address) if b"/" in address else (address, None),)
+        return (_resolved(address) if b"/" in address else (address, None),)
     dash = address.index(b"-")
     left = address.rfind(b".", 0, dash) + 1
     right = address.find(b".", dash + 1)
@@ -115,7 +117,7 @@ def keys(address: bytes) -> Sequence[Key]:
         right = len(address)
     numbers = range(_bound(address[left:dash]), min(_bound(address[dash + 1 : right]), 255) + 1)
     found = [b"%s%d%s" % (address[:left], number, address[right:]) for number in numbers]
-    return [_network_key(key) if b"/" in key else (key, None) for key in found]
+    return [_resolved(key) if b"/" in key else (key, None) for key in found]
 
 
 def resolve(
@@ -137,7 +139,7 @@ def resolve(
                 told.append(each)
                 kinds.add(kind)
         else:
-            key, kind = _network_key(address) if b"/" in address else (address, None)
+            key, kind = _resolved(address) if b"/" in address else (address, None)
             found.append(key)
             told.append(each)
             kinds.add(kind)
@@ -147,7 +149,7 @@ def resolve(
 
 def network_keys(addresses: Sequence[bytes], beyond: set[tuple[int, int]]) -> list[bytes]:
     """The keys of addresses and networks of which none is a range or of IPv6, and in `beyond` the networks."""
-    pairs = [_network_key(address) if b"/" in address else (address, None) for address in addresses]
+    pairs = [_resolved(address) if b"/" in address else (address, None) for address in addresses]
     beyond.update({kind for _, kind in pairs if kind is not None})
     return [key for key, _ in pairs]
 
@@ -159,7 +161,13 @@ def is_ipv6(address: bytes) -> bool:
     return found is not None and not (user and b"/" in ip)
 
 
-def _network_key(address: bytes) -> Key:
+def network_key(network: Network) -> bytes:
+    """The key of a network: a classic prefix where it is one, an address where that is all of it, else its text."""
+    numbers = CLASSIC.get(network.length) if network.bits == V4 else None
+    return network.text if numbers is None else _prefix(networks.format_v4(network.number), numbers)
+
+
+def _resolved(address: bytes) -> Key:
     """The key of an address or network in any form, and the bits and length of a network with a key of its own.
 
     What is neither is its own key, which is never looked for: so it is in the original.
@@ -181,10 +189,8 @@ def _network_key(address: bytes) -> Key:
     if found is None:
         return address, None
     network, _ = found
-    numbers = CLASSIC.get(network.length) if network.bits == V4 else None
-    if numbers is not None:
-        return _prefix(networks.format_v4(network.number), numbers), None
-    return network.text, None if network.length == network.bits else (network.bits, network.length)
+    key = network_key(network)
+    return key, (network.bits, network.length) if b"/" in key else None
 
 
 def _cut(digits: bytes) -> Cut:

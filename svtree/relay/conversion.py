@@ -6,7 +6,7 @@ Rules are kept by the key that tcprules gives their address, so that each has on
 from __future__ import annotations
 
 from svtree.formats import networks
-from svtree.formats.networks import V4, Network
+from svtree.formats.networks import V4
 from svtree.formats.record import record
 
 TYPE_CHECKING = False
@@ -49,6 +49,11 @@ class Draft:
         """Add lines to a control file, each once."""
         self.controls.setdefault(name, {}).update(dict.fromkeys(lines))
 
+    def relay_domain(self, domain: bytes) -> None:
+        """Take mail for a domain and what is below it; for one with a dot before it, for what is below it alone."""
+        name = domain.removeprefix(b".")
+        self.control("rcpthosts", *([name] if name == domain else []), b"." + name)
+
     def remark(self, source: str, line: int, text: bytes, reason: str) -> None:
         """Say what is not carried."""
         self.remarks.append(Remark(source, line, text, reason))
@@ -57,14 +62,6 @@ class Draft:
         """The rules as a file: addresses by number, then names, and everybody else."""
         everybody = {b"": ALLOW} | self.rules
         return b"".join(b"%s:%s\n" % pair for pair in sorted(everybody.items(), key=_order))
-
-
-def address_of(network: Network) -> bytes:
-    """A network as rules have it: a classic prefix where it is one, else with its length."""
-    if network.bits == V4 and network.length in (8, 16, 24):
-        octets = networks.format_v4(network.number).split(b".")
-        return b".".join(octets[: network.length // 8]) + b"."
-    return network.text
 
 
 def is_host(text: bytes) -> bool:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from svtree.formats import networks
 from svtree.formats.networks import Network
-from svtree.relay.conversion import ALLOW, RELAY, Draft, address_of, is_host, logical_lines
+from svtree.formats.rulekeys import network_key
+from svtree.relay.conversion import ALLOW, RELAY, Draft, is_host, logical_lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -171,7 +172,7 @@ def _networks(settings: Settings, draft: Draft, read: Callable[[bytes], bytes | 
             settings.remark(name, f"decides about nobody, since an earlier one covers it: {item.decode()}")
         else:
             earlier.add(found[0])
-            draft.rule(address_of(found[0]), ALLOW if item != text else RELAY)
+            draft.rule(network_key(found[0]), ALLOW if item != text else RELAY)
 
 
 def _around(network: Network) -> Iterator[Network]:
@@ -191,7 +192,7 @@ def _domains(
             settings.remark(name, f"no domain: {item.decode('utf-8', 'replace')}")
         elif name == b"relay_domains":
             # It means what is below it too, as parent_domain_matches_subdomains has it.
-            draft.control("rcpthosts", *([] if small[:1] == b"." else [small]), b"." + small.removeprefix(b"."))
+            draft.relay_domain(small)
         else:
             for control in controls:
                 draft.control(control, small)

@@ -13,7 +13,8 @@ from __future__ import annotations
 from svtree.formats import networks
 from svtree.formats.networks import V6, Network
 from svtree.formats.record import record
-from svtree.relay.conversion import ALLOW, DENY, RELAY, Draft, address_of, is_host
+from svtree.formats.rulekeys import network_key
+from svtree.relay.conversion import ALLOW, DENY, RELAY, Draft, is_host
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ def _addresses(key: bytes, remark: Callable[[str], None]) -> list[bytes]:
         network = _ipv6(bare[len(IPV6) :])
         if network is None:
             remark("no IPv6 address")
-        return [] if network is None else [address_of(network)]
+        return [] if network is None else [network_key(network)]
     if not bare.strip(b"0123456789./"):
         return _ipv4(bare, remark)
     name = key.lower().removeprefix(b".")
@@ -176,7 +177,7 @@ def _ipv4(key: bytes, remark: Callable[[str], None]) -> list[bytes]:
             return []
         remark("carried; Sendmail itself takes a network with a length only through cidrexpand")
         # What tells of every client has no address.
-        return [address_of(found[0]) if found[0].length else b""]
+        return [network_key(found[0]) if found[0].length else b""]
     octets = key.removesuffix(b".").split(b".")
     if len(octets) > 4 or any(octet not in networks.OCTETS for octet in octets):
         remark("no IPv4 address")
@@ -198,7 +199,7 @@ def _domain(key: bytes, verdict: bytes, draft: Draft) -> None:
     """A domain without a tag is a sender's and a recipient's too."""
     name = key.lower().removeprefix(b".")
     if verdict is RELAY:
-        draft.control("rcpthosts", *([] if key[:1] == b"." else [name]), b"." + name)
+        draft.relay_domain(key.lower())
     elif verdict is DENY:
         draft.control("badmailfrom", b"@" + name)
 
@@ -224,7 +225,7 @@ def _recipient(key: bytes, verdict: bytes, draft: Draft, remark: Callable[[str],
     if b"@" in key or not is_host(name):
         remark("a single recipient is not let in or refused by rules; a .qmail file can bounce what is for one")
     elif verdict is RELAY:
-        draft.control("rcpthosts", *([] if key[:1] == b"." else [name]), b"." + name)
+        draft.relay_domain(key.lower())
     elif verdict is DENY:
         remark("a domain that is not in rcpthosts is refused anyway")
     else:
@@ -235,7 +236,7 @@ def _ourselves(draft: Draft) -> None:
     """127.0.0.1 and ::1 may relay, unless the map denies them."""
     for address in OURSELVES:
         if b":" in address:
-            covering = [b"::1", *(address_of(Network(V6, 0, length)) for length in range(112, 0, -16))]
+            covering = [b"::1", *(network_key(Network(V6, 0, length)) for length in range(112, 0, -16))]
         else:
             covering = [address, b"127.0.0.", b"127.0.", b"127."]
         told = next((draft.rules[each] for each in covering if each in draft.rules), ALLOW)

@@ -5,12 +5,10 @@ It has a time limit, after which it is killed, and is always reaped.
 
 from __future__ import annotations
 
-import os
 import signal
 from typing import TYPE_CHECKING
 
-from svtree.supervision.process import Process
-from svtree.system import processes
+from svtree.supervision.process import look_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,16 +28,7 @@ class Errand:
         """`launch` starts it and returns its pid. Raises OSError where it cannot be started or looked after."""
         self._loop = loop
         self._done: Callable[[Exit | None], None] | None = done
-        pid = launch()
-        processes.register(pid)
-        try:
-            self._process = Process(loop, pid, self._over)
-        except OSError:
-            # No descriptor left to see its end by.
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
-            processes.release(pid)
-            raise
+        self._process = look_after(loop, launch(), self._over)
         self._late: Timer = loop.after(seconds, self._kill)
 
     def hurry(self, seconds: float) -> None:

@@ -107,6 +107,19 @@ class Process:
         self._ended()
 
 
+def look_after(loop: Loop, pid: int, ended: Callable[[], None]) -> Process:
+    """Watch a child that has just been started. OSError, and it is no more, where that cannot be."""
+    processes.register(pid)
+    try:
+        return Process(loop, pid, ended)
+    except OSError:
+        # No descriptor left to see its end by: a process that nobody looks after is worse than none.
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        processes.release(pid)
+        raise
+
+
 def adopt(loop: Loop, pid: int, ticks: int, ended: Callable[[], None]) -> Process | None:
     """Watch a process that another supervisor started; None if it is not there any more.
 

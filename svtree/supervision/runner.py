@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import signal
 from typing import TYPE_CHECKING
 
 from svtree.formats import identity, status
 from svtree.formats.identity import Identity
 from svtree.supervision import adoption
-from svtree.supervision.process import Process, adopt
+from svtree.supervision.process import adopt, look_after
 from svtree.supervision.voice import Outfit
-from svtree.system import processes, procfs
+from svtree.system import procfs
 from svtree.system.errors import reason
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from svtree.supervision.board import Board
     from svtree.supervision.context import Context
     from svtree.supervision.place import Place
-    from svtree.supervision.process import Exit
+    from svtree.supervision.process import Exit, Process
 
 RUN = b"./run"
 FINISH = b"./finish"
@@ -135,15 +134,7 @@ class Runner:
 
     def _launch(self, argv: tuple[bytes, ...], outfit: Outfit) -> None:
         pid = self._spawn(argv, {adoption.VARIABLE: self._token, **outfit.environ}, outfit.descriptors)
-        processes.register(pid)
-        try:
-            self.process = Process(self._context.loop, pid, self._over)
-        except OSError:
-            # No descriptor left to see its end by: a process that nobody looks after is worse than none.
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
-            processes.release(pid)
-            raise
+        self.process = look_after(self._context.loop, pid, self._over)
         self.since = self._context.loop.clock.wall_ns()
 
     def _spawn(self, argv: tuple[bytes, ...], environ: Environ, descriptors: Mapping[int, int]) -> int:

@@ -16,10 +16,10 @@ from __future__ import annotations
 import os
 import socket
 from functools import partial
-from struct import pack
 
 from svtree.system.errors import reason
 from svtree.system.loop import READ
+from svtree.system.sockets import send
 from svtree.tcp.ends import untouched
 from svtree.tcp.task import LONGEST, Report, Task
 
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
             """Something is amiss."""
 
 
-SOL_SOCKET, SCM_RIGHTS = int(socket.SOL_SOCKET), int(socket.SCM_RIGHTS)
 # How long to wait before replacing a worker that has died without having anything to do, in seconds.
 PAUSE = 1.0
 # Workers beyond the number that was asked for end when they have not been needed for so many seconds.
@@ -153,7 +152,7 @@ class Pool:
             if worker.channel is None:
                 continue
             try:
-                worker.channel.sendmsg((message,), ((SOL_SOCKET, SCM_RIGHTS, pack("i", client.fileno())),))
+                send(worker.channel, message, client.fileno())
             except OSError:
                 # Dead already, and its end not yet seen.
                 continue

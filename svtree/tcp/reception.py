@@ -69,8 +69,6 @@ class Reception:
         self._late_banner = settings.tls is not None or settings.greet_delay > 0
         # A late banner is sent by who has waited, even where a rule says that nobody need wait.
         late = self._late_banner and bool(settings.banner)
-        # Whether a connection may have to wait for its greeting, as far as no rule says so.
-        self._welcomes = self._late_banner or settings.greet_delay > 0
         self._takes_time = self.asks_around or settings.tls is not None or late
 
     def takes_time(self, decision: Decision | None) -> bool:
@@ -121,7 +119,7 @@ class Reception:
         if decision.deny:
             raise Denied
         environ = environment(self._environ, known, decision.environ)
-        if self._settings.tls is None and (self._welcomes or DELAY in environ):
+        if self._settings.tls is None and (self._late_banner or DELAY in environ):
             self.welcome(foreword.Plain(client), known.peer, environ)
         return environ
 

@@ -97,14 +97,18 @@ class Server:
         # What exists now lives as long as we do: a collection in a child would only touch, and so copy, its pages.
         gc.collect()
         gc.freeze()
-        if isinstance(self._handler.find(), Builtin):
-            self._pool.fill()
+        self._have_workers()
         self._journal.tell(self._status())
         self._entrance.look()
         if self._kept is not None:
             self._kept.begin(self._loop)
         shortage.run(self._loop, self._spare, self._catch_up)
         return 0
+
+    def _have_workers(self) -> None:
+        """They stand ready for a program of ours only."""
+        if isinstance(self._handler.find(), Builtin):
+            self._pool.fill()
 
     def _spare(self) -> None:
         """There is no memory."""
@@ -116,8 +120,7 @@ class Server:
         self._reap()
         for pid in self._sessions.lost():
             self.ended(pid, TEMPORARY << 8)
-        if isinstance(self._handler.find(), Builtin):
-            self._pool.fill()
+        self._have_workers()
         self._entrance.rested()
 
     def close(self) -> None:

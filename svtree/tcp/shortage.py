@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 # How long others have to give memory back before we ask again, in seconds.
 REST = 0.5
-
-
 # What is kept for that time, in bytes: address space, which is no memory before it is used. The interpreter takes a MB
 # at once for small objects, which leaves this less one for all others.
 RESERVE = 4 << 20

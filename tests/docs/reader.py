@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 import re
 import signal
-import socket
 import subprocess
 from pathlib import Path
 
 import psutil
 
 from tests.docs.blocks import Block, Command
-from tests.harness import environment, until
+from tests.harness import environment, free_port, until
 
 # What a page shows of these is another each time.
 CHANGING = (
@@ -52,22 +50,13 @@ LOOKING = (
 END = "end of the command"
 
 
-def _port() -> int:
-    """A free port below those that the kernel gives to clients: a page's server starts some time after this."""
-    while True:
-        port = random.randrange(20000, 32000)
-        with contextlib.closing(socket.socket()) as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-
-
 class Reader:
     """Someone who types what a page says, block after block."""
 
     def __init__(self, home: Path) -> None:
         """`home` is the directory that the page's ~ stands for, where its shell begins."""
         self.home = home
-        self._ports = {number: str(_port()) for number in ("2525", "1110", "8080")}
+        self._ports = {number: str(free_port()) for number in ("2525", "1110", "8080")}
         self._output = home.with_name(home.name + ".out")
         self._started = 0
         self._background: Path | None = None

@@ -13,8 +13,9 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.harness import DEADLINE
+
 DATA = Path(__file__).parent / "data"
-DEADLINE = 60.0
 # What differs from one run to the next.
 VARYING = (
     (re.compile(rb"^250 ok \d+ qp \d+\r\n$"), b"250 ok TIME qp PID\r\n"),

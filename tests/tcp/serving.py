@@ -99,14 +99,18 @@ def serve(
     *words: Word,
     options: Sequence[Word] = NAMELESS,
     program: Word | None = None,
+    before: Sequence[Word] = (),
     host: str = "127.0.0.1",
     port: int = 0,
     env: Mapping[str, str] | None = None,
     pass_fds: Sequence[int] = (),
 ) -> Serving:
-    """Start tcpserver (ours, or `program`) with -v and these options and the handler `words`, logging into `folder`."""
+    """Start tcpserver (ours, or `program`) with -v and these options and the handler `words`, logging into `folder`.
+
+    `before` are words of a command that runs it.
+    """
     log = folder / f"log.{len(list(folder.glob('log.*')))}"
-    argv = [program or ours("tcpserver"), "-v1", *options, host, str(port), *words]
+    argv = [*before, program or ours("tcpserver"), "-v1", *options, host, str(port), *words]
     with log.open("wb") as stderr:
         process = processes.start(argv, env=env, cwd=folder, stderr=stderr.fileno(), pass_fds=pass_fds)
     assert process.stdout is not None

@@ -15,21 +15,20 @@ import tests.tcp.hungry
 from svtree.system.loop import Loop
 from svtree.tcp import shortage
 from tests.harness import DEADLINE, Processes, until
-from tests.tcp.serving import NAMELESS, Serving, connected, everything, greeting, smtp_home
+from tests.tcp.serving import NAMELESS, Serving, connected, everything, greeting, serve, smtp_home
 
 
 def start(processes: Processes, folder: Path, *options: str) -> Serving:
     """A tcpserver that can be made to starve."""
-    log = folder / "log.0"
-    with log.open("wb") as stderr:
-        argv = [sys.executable, tests.tcp.hungry.__file__, "-v1", *NAMELESS, *options, "127.0.0.1", "0", "qmail-smtpd"]
-        process = processes.start(argv, env=smtp_home(folder), cwd=folder, stderr=stderr.fileno())
-    assert process.stdout is not None
-    told = process.stdout.readline()
-    assert told, log.read_text()
-    server = Serving(process, int(told), log)
-    server.until_logged("^tcpserver: status: 0/")
-    return server
+    return serve(
+        processes,
+        folder,
+        "qmail-smtpd",
+        options=(*NAMELESS, *options),
+        program=tests.tcp.hungry.__file__,
+        before=(sys.executable,),
+        env=smtp_home(folder),
+    )
 
 
 def starve(server: Serving, times: int = 1) -> None:
