@@ -24,14 +24,19 @@ if TYPE_CHECKING:
 
     Get: TypeAlias = Callable[[bytes], bytes | None]
     Key: TypeAlias = tuple[bytes, tuple[int, int] | None]
-    # Of a dotted quad's numbers: how many stay, and what the next one and those after it become; and the key's kind.
-    Cut: TypeAlias = tuple[int, dict[bytes, bytes], tuple[int, int] | None]
+    # What each of a dotted quad's numbers becomes.
+    Part: TypeAlias = dict[bytes, bytes]
+    Cut: TypeAlias = tuple[Part, Part, Part, Part]
 
 # The key that has the lengths of networks as its data: "4/10 4/25 6/32". No address of a rule can be it.
 NETWORKS = b":/"
 # The lengths of IPv4 networks that are prefixes ending with a dot, and how many numbers those have.
 CLASSIC = {24: 3, 16: 2, 8: 1}
-# By the digits of a network's length, as they are met.
+# A dotted quad and a length, without its digits.
+WHOLE = b".../\n"
+DIGITS = b"0123456789"
+TEXTS = tuple(OCTETS)
+# By the digits of a network's length, as they are met: what makes its key of a dotted quad.
 CUTS: dict[bytes, Cut] = {}
 # scan_ulong counts in an unsigned long.
 LONG = 1 << 64
@@ -108,16 +113,27 @@ def keys(address: bytes) -> Sequence[Key]:
         info, at, ip = address.rpartition(b"@")
         key, kind = _resolved(ip)
         return ((info + at + key, kind),)
-    if b"-" not in address or b"=" in address or b"@" in address:
+    if not _is_range(address):
         return (_resolved(address) if b"/" in address else (address, None),)
-    dash = address.index(b"-")
-    left = address.rfind(b".", 0, dash) + 1
-    right = address.find(b".", dash + 1)
-    if right < 0:
-        right = len(address)
-    numbers = range(_bound(address[left:dash]), min(_bound(address[dash + 1 : right]), 255) + 1)
-    found = [b"%s%d%s" % (address[:left], number, address[right:]) for number in numbers]
+    found = _numbers(address)
     return [_resolved(key) if b"/" in key else (key, None) for key in found]
+
+
+def _is_range(address: bytes) -> bool:
+    return b"-" in address and b"=" not in address and b"@" not in address
+
+
+def _numbers(address: bytes) -> list[bytes]:
+    """An address for each number of the range in this one."""
+    before, _, after = address.partition(b"-")
+    start, dot, low = before.rpartition(b".")
+    high, point, rest = after.partition(b".")
+    start, rest = start + dot, point + rest
+    try:
+        numbers = TEXTS[OCTETS[low] : OCTETS[high] + 1]
+    except KeyError:
+        numbers = TEXTS[_bound(low) : min(_bound(high), 255) + 1]
+    return [start + number + rest for number in numbers]
 
 
 def resolve(
@@ -129,29 +145,51 @@ def resolve(
     """
     found: list[bytes] = []
     told: list[bytes] = []
-    kinds = set()
+    kinds: set[tuple[int, int] | None] = set()
     for address, each in zip(addresses, data, strict=True):
-        if b"-" in address or b":" in address:
-            if b":" in address and not is_ipv6(address):
-                raise Unclear("an IPv6 address that is none")
-            for key, kind in keys(address):
-                found.append(key)
-                told.append(each)
-                kinds.add(kind)
+        if b":" in address and not is_ipv6(address):
+            raise Unclear("an IPv6 address that is none")
+        if b":" in address or b"/" in address:
+            pairs = keys(address)
+            found += [key for key, _ in pairs]
+            told += [each] * len(pairs)
+            kinds.update([kind for _, kind in pairs])
+        elif _is_range(address):
+            numbers = _numbers(address)
+            found += numbers
+            told += [each] * len(numbers)
         else:
-            key, kind = _resolved(address) if b"/" in address else (address, None)
-            found.append(key)
+            found.append(address)
             told.append(each)
-            kinds.add(kind)
-    seen.update(kind for kind in kinds if kind is not None)
+    seen.update([kind for kind in kinds if kind is not None])
     return found, told
 
 
 def network_keys(addresses: Sequence[bytes], beyond: set[tuple[int, int]]) -> list[bytes]:
     """The keys of addresses and networks of which none is a range or of IPv6, and in `beyond` the networks."""
+    found = _whole_keys(b"\n".join(addresses), len(addresses), beyond)
+    if found is not None:
+        return found
     pairs = [_resolved(address) if b"/" in address else (address, None) for address in addresses]
     beyond.update({kind for _, kind in pairs if kind is not None})
     return [key for key, _ in pairs]
+
+
+def _whole_keys(text: bytes, count: int, beyond: set[tuple[int, int]]) -> list[bytes] | None:
+    """The same for so many lines that are all a dotted quad and a length, as in lists of millions; None if not."""
+    if text.translate(None, DIGITS) + b"\n" != WHOLE * count:
+        return None
+    words = text.replace(b"/", b".").replace(b"\n", b".").split(b".")
+    first, second, third, fourth, digits = (words[at::5] for at in range(5))
+    met = set(digits)
+    try:
+        cuts = {each: _cut(each) for each in met}
+        quads = zip(first, second, third, fourth, map(cuts.__getitem__, digits), strict=True)
+        found = [one[a] + two[b] + three[c] + four[d] for a, b, c, d, (one, two, three, four) in quads]
+    except KeyError:
+        return None
+    beyond.update([kind for each in met if (kind := _kind(each))])
+    return found
 
 
 def is_ipv6(address: bytes) -> bool:
@@ -173,16 +211,11 @@ def _resolved(address: bytes) -> Key:
     What is neither is its own key, which is never looked for: so it is in the original.
     """
     try:
-        # A whole dotted quad and a length, as lists of millions have them: what takes longest there.
+        # A whole dotted quad and a length: quicker than by numbers.
         ip, digits = address.split(b"/")
         first, second, third, fourth = ip.split(b".")
-        octets, rest, kind = CUTS.get(digits) or _cut(digits)
-        if first in OCTETS and second in OCTETS and third in OCTETS and fourth in OCTETS:
-            if octets == 2:
-                return b".".join((first, second, rest[third])), kind
-            if octets == 3:
-                return b".".join((first, second, third, rest[fourth])), kind
-            return (b".".join((first, rest[second])) if octets else rest[first]), kind
+        one, two, three, four = _cut(digits)
+        return one[first] + two[second] + three[third] + four[fourth], _kind(digits)
     except (KeyError, ValueError):
         pass
     found = networks.parse_network(address)
@@ -194,24 +227,32 @@ def _resolved(address: bytes) -> Key:
 
 
 def _cut(digits: bytes) -> Cut:
-    """How a dotted quad becomes the key of its network of this length; KeyError where that is none of IPv4."""
+    """What a dotted quad's numbers become in the key of its network of this length; KeyError where that is none."""
+    found = CUTS.get(digits)
+    if found is None:
+        length = networks.LENGTHS[digits]
+        if length > V4:
+            raise KeyError(digits)
+        one, two, three, four = (_part(length, at) for at in range(4))
+        found = CUTS[digits] = one, two, three, four
+    return found
+
+
+def _part(length: int, at: int) -> Part:
+    """What each number at one of the four places becomes in the key of its network."""
+    mask = 0xFF00 >> min(max(length - 8 * at, 0), 8) & 0xFF
+    if length == V4 or length in CLASSIC:
+        # A prefix ends with a dot, a whole address does not.
+        end = b"" if at == 3 else b"."
+        return {octet: octet + end if mask else b"" for octet in OCTETS}
+    end = b"/%d" % length if at == 3 else b"."
+    return {octet: b"%d%b" % (number & mask, end) for octet, number in OCTETS.items()}
+
+
+def _kind(digits: bytes) -> tuple[int, int] | None:
+    """The bits and the length of a network of IPv4, where it has a key of its own."""
     length = networks.LENGTHS[digits]
-    if length > V4:
-        raise KeyError(digits)
-    if length in CLASSIC or length == V4:
-        octets = min(CLASSIC.get(length, 3), 3)
-        # The number after a prefix goes away, whatever it is; of a whole address the last one stays.
-        CUTS[digits] = octets, {octet: octet if length == V4 else b"" for octet in OCTETS}, None
-    else:
-        octets = length // 8
-        mask = 0xFF00 >> length % 8 & 0xFF
-        tail = b".0" * (3 - octets) + b"/" + digits
-        CUTS[digits] = (
-            octets,
-            {octet: b"%d%b" % (number & mask, tail) for octet, number in OCTETS.items()},
-            (V4, length),
-        )
-    return CUTS[digits]
+    return None if length == V4 or length in CLASSIC else (V4, length)
 
 
 def _networks(ip: bytes, there: Lengths) -> Iterator[bytes]:

@@ -45,6 +45,8 @@ ADDRESS = b"0123456789abcdefABCDEF:./[]"
 BATCH = 65536
 SHORTEST = 2048
 MANY = 1024
+# Blanks at the end of a line that are taken off in all lines at once.
+FEW = 3
 
 
 @record
@@ -122,7 +124,7 @@ def columns(text: bytes, beyond: set[tuple[int, int]] | None = None) -> Iterator
     while start < len(text):
         end = text.rfind(b"\n", start, start + size) + 1 or text.find(b"\n", start + size) + 1 or len(text)
         batch = text[start:end]
-        found = _plain_columns(batch, ways, seen)
+        found = _plain_columns(_said(batch), ways, seen)
         if found is None and size > SHORTEST:
             size = max(size // 4, SHORTEST)
             continue
@@ -174,8 +176,23 @@ def fields(data: bytes) -> list[bytes]:
     return data.split(b"\0")[:-1]
 
 
+def _said(batch: bytes) -> bytes:
+    """A batch of lines without what says nothing, where that is found at once: comments, empty lines, a few blanks."""
+    if batch[:1] == b"#" or b"\n#" in batch:
+        batch = b"\n".join([line for line in batch.split(b"\n") if line[:1] != b"#"])
+    for _ in range(FEW):
+        if b" \n" not in batch and b"\t\n" not in batch:
+            break
+        batch = batch.replace(b" \n", b"\n").replace(b"\t\n", b"\n")
+    while b"\n\n" in batch:
+        batch = batch.replace(b"\n\n", b"\n")
+    return batch.removeprefix(b"\n")
+
+
 def _plain_columns(batch: bytes, ways: Ways, seen: set[tuple[int, int]]) -> Columns | None:
     """Keys and data of lines that are all rules telling what is known, as most are in a long file; None if not."""
+    if not batch:
+        return (), ()
     found = ways.columns(batch)
     if found is None:
         return None

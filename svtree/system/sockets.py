@@ -99,10 +99,15 @@ def without_supervisor(environ: Environ) -> Environ:
     return {name: value for name, value in environ.items() if name not in SUPERVISORS}
 
 
-def accept(listener: python_socket, family: int) -> tuple[python_socket, tuple[str, int] | tuple[str, int, int, int]]:
-    """As `listener.accept()`, in half the time: that asks for enums, and the kernel for what is known."""
-    descriptor, address = listener._accept()  # type: ignore[attr-defined]  # noqa: SLF001 - what it calls itself
-    return listener.__class__(family, STREAM, 0, descriptor), address
+def accept(listener: python_socket) -> tuple[int, tuple[str, int] | tuple[str, int, int, int]]:
+    """A connection's descriptor, close-on-exec, and the client's address; OSError as `listener.accept()`."""
+    found: tuple[int, tuple[str, int]] = listener._accept()  # type: ignore[attr-defined]  # noqa: SLF001 - its own name
+    return found
+
+
+def connected(listener: python_socket, family: int, descriptor: int) -> python_socket:
+    """The socket of a connection that has been accepted, without asking for enums and for what is known."""
+    return listener.__class__(family, STREAM, 0, descriptor)
 
 
 def adopt_listener(descriptor: int, ip: str, port: int, *, only_v6: bool = False) -> socket.socket | None:

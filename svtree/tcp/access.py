@@ -15,6 +15,7 @@ from svtree.formats.cdb import HEADER, CdbError, Reader
 from svtree.formats.rulekeys import NO_LENGTHS, lengths
 from svtree.system.errors import REASONS, reason
 from svtree.system.mapped import Mapped
+from svtree.tcp import ends
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class Access:
         self._reader: Reader | None = None
         self._lengths = NO_LENGTHS
         self._answers: dict[bytes, Decision] = {}
+        # Those that are denied, as accept gives them.
+        self._denied: set[str] = set()
         self._wants_names = False
 
     def by_address(self, ip: bytes) -> Decision | None:
@@ -66,9 +69,18 @@ class Access:
         if answer is None:
             answer = self._ask(self._reader, self._path, (ip, None, None))
             if len(self._answers) >= KEPT:
-                self._answers.clear()
+                self.forget()
             self._answers[ip] = answer
+            if answer.deny:
+                self._denied |= ends.shown(ip)
         return answer
+
+    def known_denied(self, shown: str, *, again: bool) -> bool:
+        """Whether the rules are known to deny an address, as the kernel shows it; False where they may not be.
+
+        `again`: the file has been looked at a moment ago, and need not be now.
+        """
+        return shown in self._denied and (again or not (self._file is None or self._file.changed()))
 
     def by_names(self, ip: bytes, host: bytes | None, info: bytes | None) -> Decision:
         """What the rules say to an address with its host name and ident answer; AccessError as `by_address`."""
@@ -103,6 +115,7 @@ class Access:
     def forget(self) -> None:
         """Keep no answers."""
         self._answers.clear()
+        self._denied.clear()
 
     def close(self) -> None:
         """Let go of the file and of what was learnt from it."""
@@ -110,7 +123,7 @@ class Access:
             self._file.close()
         self._file = None
         self._reader = None
-        self._answers.clear()
+        self.forget()
         self._wants_names = False
 
     def _ask(self, reader: Reader, path: bytes, client: tuple[bytes, bytes | None, bytes | None]) -> Decision:

@@ -51,6 +51,11 @@ def plain(ip: bytes) -> bytes:
     return ip[len(MAPPED) :] if ip.startswith(MAPPED) and b"." in ip else ip
 
 
+def shown(ip: bytes) -> set[str]:
+    """How the kernel shows an address: one of IPv4 in IPv6's clothes too, to a socket for both kinds."""
+    return {ip.decode("latin-1")} if b":" in ip else {ip.decode("latin-1"), (MAPPED + ip).decode("latin-1")}
+
+
 def local_peer(client: socket.socket) -> Peer:
     """Who has connected by a Unix socket, as the kernel knows it."""
     told = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, calcsize(CREDENTIALS))

@@ -3,22 +3,42 @@
 from __future__ import annotations
 
 import errno
+import os
 
 from svtree.program import Fatal
 from svtree.system.errors import reason
 from svtree.system.loop import READ
-from svtree.system.sockets import accept
+from svtree.system.sockets import accept, connected
 from svtree.tcp import shortage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
+    from typing import Protocol
 
     from svtree.system.loop import Loop, Timer
     from svtree.tcp.ends import Address
     from svtree.tcp.journal import Journal
     from svtree.tcp.pool import Pool
+
+    class Known(Protocol):
+        """Says of whom something is known."""
+
+        def __call__(self, shown: str, *, again: bool) -> bool:
+            """Whether it is known of the address that accept shows so; `again`: somebody's was asked a moment ago."""
+
+    class Owner(Protocol):
+        """Who serves the connections."""
+
+        # Who is denied without a word, so that nobody need see the connection; None where there is always a word.
+        known_denied: Known | None
+
+        def count(self) -> int:
+            """How many connections are open."""
+
+        def entered(self, client: socket.socket, address: Address) -> None:
+            """There is a connection; it is closed when this returns."""
+
 
 # Connections taken before signals and timers get their turn.
 BATCH = 64
@@ -57,20 +77,19 @@ class Entrance:
         listener: socket.socket,
         *,
         limit: int,
-        count: Callable[[], int],
         pool: Pool,
         journal: Journal,
-        entered: Callable[[socket.socket, Address], None],
+        owner: Owner,
     ) -> None:
-        """`listener` is non-blocking; `close` closes it. `entered` is given each connection, which is closed after."""
+        """`listener` is non-blocking; `close` closes it."""
         self._loop = loop
         self._listener = listener
         self._family = int(listener.family)
         self._limit = limit
-        self._count = count
         self._pool = pool
         self._journal = journal
-        self._entered = entered
+        self._owner = owner
+        self._known_denied = owner.known_denied
         self._closed = False
         self._accepting = False
         self._resting = False
@@ -85,7 +104,7 @@ class Entrance:
 
     def look(self) -> None:
         """Accept while there is room and a rest is not needed, else leave clients in the backlog."""
-        wanted = self._count() < self._limit and not self._resting and self._held is None and not self._closed
+        wanted = self._owner.count() < self._limit and not self._resting and self._held is None and not self._closed
         if wanted and not self._accepting:
             self._loop.watch(self._listener.fileno(), READ, self._accept)
         elif self._accepting and not wanted:
@@ -121,6 +140,7 @@ class Entrance:
         self.look()
 
     def _accept(self, _: int) -> None:
+        denied, known_denied = False, self._known_denied
         for _ in range(BATCH):
             if not self._accepting:
                 return
@@ -132,16 +152,29 @@ class Entrance:
                 self._pool.grow(self._limit)
             self._overflow = False
             try:
-                client, address = accept(self._listener, self._family)
+                descriptor, address = accept(self._listener)
             except BlockingIOError:
+                if denied:
+                    # Who was turned away comes again, if so, as soon as he runs: better now than after a sleep of ours.
+                    os.sched_yield()
                 return
             except (OSError, MemoryError) as error:
                 if isinstance(error, OSError) and error.errno in GONE:
                     continue
                 self._cannot(error)
                 return
+            try:
+                denied = known_denied is not None and known_denied(address[0], again=denied)
+                client = None if denied else connected(self._listener, self._family, descriptor)
+            except MemoryError as error:
+                os.close(descriptor)
+                self._cannot(error)
+                return
+            if client is None:
+                os.close(descriptor)
+                continue
             with client:
-                self._entered(client, address)
+                self._owner.entered(client, address)
             self.look()
 
     def _cannot(self, error: OSError | MemoryError) -> None:

@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 
 # How long to wait before replacing a worker that has died without having anything to do, in seconds.
 PAUSE = 1.0
-# Workers beyond the number that was asked for end when they have not been needed for so many seconds.
-SPARE = 30.0
+# Workers beyond the number that was asked for end when they have not been needed for so many seconds, or twice that.
+SPARE = 15.0
 
 
 class Standing:

@@ -56,12 +56,15 @@ class Reception:
         self._environ = environ
         self._journal = journal
         self._resolver = Resolver(environ)
-        self._access = Access(
+        self._access = access = Access(
             settings.rules,
             may_be_missing=settings.rules_may_be_missing,
             host_known=settings.remote_host,
             info_known=settings.remote_info,
         )
+        # Of whom it is known that he is denied; None where that is said or logged, or the client may be a proxy.
+        wordless = not (journal.verbose or settings.banner or settings.proxies or settings.unix is not None)
+        self.known_denied = access.known_denied if wordless else None
         # Whether finding out about a connection may take time.
         self.asks_around = settings.unix is None and (
             settings.local_host is None or settings.remote_host or settings.remote_info

@@ -76,14 +76,14 @@ class Server:
         self._handover = Handover(handler, self._reception, journal, self._let_go, certificates)
         self._pool = Pool(self._loop, settings.workers, self._start_worker, self)
         self._announcements = Announcements(self._loop, self._announced, self._unannounced)
+        self.known_denied = self._reception.known_denied
         self._entrance = Entrance(
             self._loop,
             listener,
             limit=settings.limit,
-            count=self._count,
             pool=self._pool,
             journal=journal,
-            entered=self._entered,
+            owner=self,
         )
 
     def run(self) -> int:
@@ -145,7 +145,7 @@ class Server:
 
     def _terminate(self) -> None:
         """TERM: stop, and, when that is wanted, wait for the sessions first; a second one ends that."""
-        if self._draining or not self._settings.drain or not self._count():
+        if self._draining or not self._settings.drain or not self.count():
             self._loop.stop()
             return
         self._draining = True
@@ -153,13 +153,15 @@ class Server:
         self._pool.drain()
         self._loop.after(self._settings.drain, self._loop.stop)
 
-    def _count(self) -> int:
+    def count(self) -> int:
+        """How many connections are open."""
         return len(self._sessions) + len(self._announcements)
 
     def _status(self) -> bytes:
-        return connection.status(self._count(), self._settings.limit)
+        return connection.status(self.count(), self._settings.limit)
 
-    def _entered(self, client: socket.socket, address: Address) -> None:
+    def entered(self, client: socket.socket, address: Address) -> None:
+        """A client has come, or a proxy, who is to say for whom it comes."""
         peer = self._peer(client, address)
         if peer.credentials is None and self._reception.proxied(peer):
             self._announcements.expect(client, peer)
@@ -173,14 +175,14 @@ class Server:
 
     def _unannounced(self, proxy: Peer, why: bytes) -> None:
         """A proxy has not said for whom it comes."""
-        status = connection.status(self._count() + 1, self._settings.limit)
+        status = connection.status(self.count() + 1, self._settings.limit)
         self._journal.tell(status, connection.arrival(os.getpid(), proxy))
         self._dropped(Dropped(b"no PROXY header from " + proxy.ip + b": " + why))
         self._moved_on()
 
     def _moved_on(self) -> None:
         """A connection is not waited for any more, so that there may be room for another, or nothing left to do."""
-        if self._draining and not self._count():
+        if self._draining and not self.count():
             self._loop.stop()
         self._entrance.look()
 
@@ -199,7 +201,7 @@ class Server:
     def _receive(self, client: socket.socket, peer: Peer) -> None:
         """Decide about a connection and hand it over, or close it; none is ever forgotten between the two."""
         if self._journal.verbose:
-            self._journal.tell(connection.status(self._count() + 1, self._settings.limit))
+            self._journal.tell(connection.status(self.count() + 1, self._settings.limit))
         try:
             decision = self._decide(client, peer)
             if decision is not None and decision.deny:
@@ -257,7 +259,7 @@ class Server:
             self._sessions.end(pid)
         else:
             # Told of as over: so it comes anew.
-            self._journal.tell(connection.status(self._count() + 1, self._settings.limit))
+            self._journal.tell(connection.status(self.count() + 1, self._settings.limit))
         peer = task.peer
         here = None if peer.credentials else place(peer.ip)
         try:

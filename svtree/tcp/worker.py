@@ -12,11 +12,11 @@ one dies before it has said anything. So closing ours does not close the connect
 from __future__ import annotations
 
 import os
-import resource
 import socket
 
 from svtree.multicall import Builtin, perform
 from svtree.program import TEMPORARY, Spent
+from svtree.system import rlimits
 from svtree.system.sockets import receive
 from svtree.tcp.reception import Denied, Dropped
 from svtree.tcp.task import LONGEST, Report, Task
@@ -39,7 +39,6 @@ SERVES = 1000
 USUAL = frozenset((0, 1))
 STREAM = int(socket.SOCK_STREAM)
 SIGNALS = tuple(sorted(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}))
-LIMITS = tuple(getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_"))
 
 
 def surroundings(descriptor: int) -> tuple[object, ...]:
@@ -55,7 +54,7 @@ def surroundings(descriptor: int) -> tuple[object, ...]:
         os.getgroups(),
         os.getpgrp(),
         os.getsid(0),
-        list(map(resource.getrlimit, LIMITS)),
+        rlimits.applied(),
         free,
     )
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from svtree.formats import cdb
-from svtree.formats.rulekeys import NETWORKS, NO_LENGTHS, Lengths, candidates, lengths
+from svtree.formats.networks import parse_network
+from svtree.formats.rulekeys import NETWORKS, NO_LENGTHS, Lengths, candidates, lengths, network_key, network_keys
 from svtree.formats.rules import Decision, RulesError, decide, parse, records
 
 Net: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -102,6 +103,32 @@ def test_the_lengths_there_are_come_last() -> None:
     text = b"10.64.0.0/10:allow\n2001:db8::/32:deny\n1.0.0.0/31:deny\n10.0.0.0/10:deny\n1.2.3.0/24:deny\n"
     assert list(records(text))[-1] == (NETWORKS, b"4/10 4/31 6/32")
     assert lengths(dict(records(text)).get) == Lengths((31, 24, 16, 10, 8), (32,))
+
+
+@given(st.lists(st.tuples(st.binary(min_size=4, max_size=4), st.integers(0, 33)), min_size=1, max_size=20))
+def test_the_keys_of_many_whole_networks_are_those_of_their_numbers(found: list[tuple[bytes, int]]) -> None:
+    written = [b"%d.%d.%d.%d/%d" % (*quad, length) for quad, length in found]
+    networks = [parsed[0] for each in written if (parsed := parse_network(each)) is not None]
+    beyond: set[tuple[int, int]] = set()
+    made = network_keys(written, beyond)
+    assert [key for key, each in zip(made, written, strict=True) if parse_network(each)] == list(
+        map(network_key, networks)
+    )
+    assert [key for key, each in zip(made, written, strict=True) if not parse_network(each)] == [
+        each for each in written if not parse_network(each)
+    ]
+    assert beyond == {(each.bits, each.length) for each in networks if b"/" in network_key(each)}
+
+
+@pytest.mark.parametrize(
+    "odd", [b"1.2.3.4", b"01.2.3.4/9", b"1.2.3.256/9", b"1.2.3.4/", b"1.2/16", b"1.2.3./24", b"a.b.c.d/8"]
+)
+def test_one_that_is_no_whole_network_changes_nothing_for_the_others(odd: bytes) -> None:
+    whole = [b"1.2.3.4/9", b"10.1.2.3/24"]
+    beyond: set[tuple[int, int]] = set()
+    made = network_keys([whole[0], odd, whole[1]], beyond)
+    assert made == [b"1.0.0.0/9", network_keys([odd], set())[0], b"10.1.2."]
+    assert beyond == {(32, 9)}
 
 
 @given(st.binary(max_size=20) | st.text("46/ 0123", max_size=20).map(str.encode))

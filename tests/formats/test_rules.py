@@ -219,6 +219,35 @@ def test_a_long_file_is_read_as_its_lines_are_one_by_one(ways: int) -> None:
     assert list(records(b"\n".join(lines))) == [*one_by_one, (NETWORKS, b"4/9")]
 
 
+@pytest.mark.parametrize(
+    "silent",
+    [b"# 1.2.3.4:deny", b"", b" \t ", b"#", b"nothing", b" # 1:deny", b"9.9.9.9:deny \t \t \t \t ", b"8.8.8.8:deny "],
+)
+def test_what_says_nothing_among_many_lines_says_nothing(silent: bytes) -> None:
+    lines = [line for number, each in enumerate(LONG) for line in ([each] if number % 9 else [silent, each])]
+    one_by_one = [record for line in lines for record in records(line)]
+    assert list(records(b"\n".join(lines))) == one_by_one
+    assert list(records(b"\n".join([*lines, silent, b""]))) == [*one_by_one, *records(silent)]
+
+
+def test_many_lines_that_all_say_nothing_make_nothing() -> None:
+    assert list(records(b"# nothing\n\n" * BATCH)) == []
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 256), st.integers(0, 256), st.sampled_from([b"", b".", b".7", b".0/24", b".0/31"])),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_ranges_in_a_long_file_are_those_of_its_lines(found: list[tuple[int, int, bytes]]) -> None:
+    lines = [b"1.2.%d-%d%b:deny" % each for each in found]
+    text = b"\n".join(lines * (BATCH // 64)) + b"\n"
+    one_by_one = [record for line in lines for record in records(line) if record[0] != NETWORKS]
+    assert [record for record in records(text) if record[0] != NETWORKS] == one_by_one * (BATCH // 64)
+
+
 def test_a_bad_line_of_a_long_file_is_named_by_its_number() -> None:
     lines = list(LONG)
     for place in (len(LONG) - 1, 0, len(LONG) // 2 + 7):

@@ -39,6 +39,25 @@ def test_a_new_file_is_asked_at_once(folder: Path) -> None:
     asking.close()
 
 
+def test_who_is_known_to_be_denied_is_so_until_the_file_is_another(folder: Path) -> None:
+    asking = rules(compile_rules(folder, "192.0.2.1:deny\n2001:db8::1:deny\n:allow\n"))
+    assert not asking.known_denied("192.0.2.1", again=False)
+    for address in (b"192.0.2.1", b"192.0.2.2", b"2001:db8::1"):
+        asking.by_address(address)
+    for shown in ("192.0.2.1", "::ffff:192.0.2.1", "2001:db8::1"):
+        assert asking.known_denied(shown, again=False)
+    assert not asking.known_denied("192.0.2.2", again=False)
+    compile_rules(folder, "192.0.2.2:deny\n:allow\n")
+    # The file was looked at a moment ago; then it is looked at again.
+    assert asking.known_denied("192.0.2.1", again=True)
+    assert not asking.known_denied("192.0.2.1", again=False)
+    assert not denied(asking.by_address(b"192.0.2.1"))
+    assert not asking.known_denied("192.0.2.1", again=True)
+    asking.forget()
+    assert not asking.known_denied("192.0.2.2", again=False)
+    asking.close()
+
+
 def test_networks_and_ipv6_are_asked_and_follow_the_file(folder: Path) -> None:
     asking = rules(compile_rules(folder, "10.64.0.0/10:deny\n2001:db8::/32:deny\n"))
     assert denied(asking.by_address(b"10.64.0.1"))

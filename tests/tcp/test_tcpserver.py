@@ -22,6 +22,7 @@ from tests.tcp.serving import (
     connected,
     everything,
     greeting,
+    needs_ipv6,
     serve,
     smtp_home,
 )
@@ -120,6 +121,25 @@ def test_new_rules_hold_from_the_next_connection_without_a_restart(processes: Pr
         assert b"PROTO=TCP" in (told := server.get())
         assert b"RELAYCLIENT" not in told
         compile_rules(folder, '127.:allow,RELAYCLIENT=""\n')
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", pytest.param("::", marks=needs_ipv6)])
+def test_who_is_denied_without_a_word_is_let_in_by_new_rules(processes: Processes, folder: Path, host: str) -> None:
+    rules = compile_rules(folder, "127.0.0.1:deny\n:allow\n")
+    server = serve(processes, folder, "echo", "in", options=(*NAMELESS, "-Q", "-x", rules), host=host)
+    assert server.get("127.0.0.2") == b"in\n"
+    descriptors = server.descriptors()
+    for _ in range(3):
+        for _ in range(50):
+            assert server.get() == b""
+        assert server.get("127.0.0.2") == b"in\n"
+        compile_rules(folder, "127.0.0.2:deny\n:allow\n")
+        assert server.get() == b"in\n"
+        assert server.get("127.0.0.2") == server.get("127.0.0.2") == b""
+        compile_rules(folder, "127.0.0.1:deny\n:allow\n")
+    assert server.get() == b""
+    assert server.log() == []
+    until(lambda: server.descriptors() == descriptors)
 
 
 def test_rules_that_cannot_be_read_drop_connections_until_they_can(processes: Processes, folder: Path) -> None:
