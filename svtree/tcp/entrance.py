@@ -140,11 +140,11 @@ class Entrance:
         self.look()
 
     def _accept(self, _: int) -> None:
-        denied, known_denied = False, self._known_denied
+        denied, known_denied, pool, listener = False, self._known_denied, self._pool, self._listener
         for _ in range(BATCH):
             if not self._accepting:
                 return
-            if self._pool.all_busy():
+            if pool.busy and pool.all_busy():
                 if not self._overflow:
                     self._hold()
                     return
@@ -152,7 +152,7 @@ class Entrance:
                 self._pool.grow(self._limit)
             self._overflow = False
             try:
-                descriptor, address = accept(self._listener)
+                descriptor, address = accept(listener)
             except BlockingIOError:
                 if denied:
                     # Who was turned away comes again, if so, as soon as he runs: better now than after a sleep of ours.
