@@ -73,7 +73,7 @@ class VirtualMachine(Commands):
 
     def run(self, script: str, *, seconds: float = 0.0) -> Result:
         """Run a shell script in the machine; standard error goes into `out`. One at a time."""
-        self._line.sendall(base64.b64encode(script.encode()) + b"\n")
+        self.ask(script)
         code, _, said = self._answer(max(seconds, ANSWER)).partition(b" ")
         return Result(int(code), base64.b64decode(said), b"")
 
@@ -88,7 +88,9 @@ class VirtualMachine(Commands):
         self.until("/usr/sbin/svtree status /var/lib/svtree", "all as wanted")
 
     def ask(self, script: str) -> None:
-        """Have a script run that the machine does not outlive."""
+        """Have a script run, one that the machine does not outlive perhaps."""
+        if self._process.poll() is not None:
+            pytest.fail(f"the machine has ended: {self.log()[-4000:]}")
         self._line.sendall(base64.b64encode(script.encode()) + b"\n")
 
     def log(self) -> str:
@@ -113,6 +115,8 @@ class VirtualMachine(Commands):
             try:
                 more = self._line.recv(65536)
             except TimeoutError:
+                # Nor will it answer the next test, which need not wait as long to find that out.
+                self.end()
                 pytest.fail(f"the machine does not answer: {self.log()[-4000:]}")
             except ConnectionResetError:
                 more = b""
