@@ -2,7 +2,8 @@
 
 Follows the DNS library of ucspi-tcp 0.88: servers from $DNSCACHEIP or the `nameserver` lines of /etc/resolv.conf (this
 host where neither says), each asked with 3, 11 and 45 seconds of patience in turn; a host name is qualified by
-$DNSREWRITEFILE or /etc/dnsrewrite, $LOCALDOMAIN, the `search` or `domain` line, or this host's own domain. Other
+$DNSREWRITEFILE or /etc/dnsrewrite, $LOCALDOMAIN, the `search` or `domain` line, or this host's own domain. Beyond it,
+servers may have IPv6 addresses; in $DNSCACHEIP blanks or commas stand between addresses then. Other
 sources of names (/etc/hosts) are not asked, but "localhost" is always this host (RFC 6761).
 
 It blocks, and so belongs in the process of one connection. Not dnspython: that costs 60 ms to import and 15 MB to have
@@ -16,7 +17,7 @@ import os
 import socket
 import time
 
-from svtree.formats import dns
+from svtree.formats import dns, networks
 from svtree.system import atomic
 
 TYPE_CHECKING = False
@@ -100,12 +101,13 @@ class Resolver:
     def servers(self) -> list[bytes]:
         """The addresses of the servers to ask."""
         told = self._environ.get(b"DNSCACHEIP", b"")
-        found = _quads(told)
+        words = told.replace(b",", b" ").split() if b":" in told else [told]
+        found = [server for word in words for server in _told(word)]
         if not found:
             for line in self._lines(self._configuration):
                 words = line.split()
                 if len(words) > 1 and words[0] == b"nameserver" and line[:1] == b"n":
-                    found += _quads(words[1])[:1]
+                    found += _told(words[1])[:1]
         return found[:SERVERS] or [b"127.0.0.1"]
 
     def _rules(self) -> list[bytes]:
@@ -155,8 +157,9 @@ class Resolver:
     def _by_udp(self, server: bytes, name: bytes, kind: int, patience: float) -> dns.Answer:
         # A socket and an id for each question: an answer forged from outside has to guess both.
         number = _number()
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
-            asking.connect((server.decode(), self._port))
+        family, end = _end(server, self._port)
+        with socket.socket(family, socket.SOCK_DGRAM) as asking:
+            asking.connect(end)
             asking.send(dns.question(number, name, kind))
             deadline = time.monotonic() + patience
             while True:
@@ -167,10 +170,11 @@ class Resolver:
     def _by_tcp(self, server: bytes, name: bytes, kind: int) -> dns.Answer:
         number = _number()
         query = dns.question(number, name, kind)
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as asking:
+        family, end = _end(server, self._port)
+        with socket.socket(family, socket.SOCK_STREAM) as asking:
             deadline = time.monotonic() + TCP_PATIENCE
             asking.settimeout(TCP_PATIENCE)
-            asking.connect((server.decode(), self._port))
+            asking.connect(end)
             asking.sendall(len(query).to_bytes(2, "big") + query)
             size = int.from_bytes(_exactly(asking, 2, deadline), "big")
             answer = self._understood(_exactly(asking, size, deadline), number, name, kind)
@@ -212,6 +216,22 @@ def _exactly(asking: socket.socket, size: int, deadline: float) -> bytes:
             raise OSError(errno.EPROTO, os.strerror(errno.EPROTO))
         data += more
     return data
+
+
+def _told(word: bytes) -> list[bytes]:
+    """The servers in a word: an IPv6 address, with its interface if it needs one, or IPv4 addresses."""
+    if b":" not in word:
+        return _quads(word)
+    return [word] if word.isascii() and networks.parse_v6(word.partition(b"%")[0]) is not None else []
+
+
+def _end(server: bytes, port: int) -> tuple[int, tuple[str, int] | tuple[str, int, int, int]]:
+    """Family and address of a server's port; OSError where it is on an interface that is not there."""
+    ip, percent, interface = server.decode().partition("%")
+    if ":" not in ip:
+        return socket.AF_INET, (ip, port)
+    number = int(interface) if interface.isdigit() else socket.if_nametoindex(interface) if percent else 0
+    return socket.AF_INET6, (ip, port, 0, number)
 
 
 def _quads(text: bytes) -> list[bytes]:

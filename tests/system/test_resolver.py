@@ -10,6 +10,7 @@ import pytest
 from svtree.system.resolver import Resolver
 from tests.harness import until
 from tests.tcp.nameserver import Running, Zone, nameserver
+from tests.tcp.serving import needs_ipv6
 
 ZONE = {"mail.example": ["192.0.2.1"], "many.example": ["192.0.2.1", "192.0.2.2"]}
 NAMES = {"1.2.0.192.in-addr.arpa": "Mail.Example"}
@@ -98,7 +99,7 @@ def test_servers_and_domains_come_from_resolv_conf(folder: Path) -> None:
     )
     with nameserver(Zone({"mail.b.example": ["192.0.2.5"]})) as server:
         plain = Resolver({}, configuration=bytes(configuration))
-        assert plain.servers() == [b"192.0.2.1", b"192.0.2.2"]
+        assert plain.servers() == [b"192.0.2.1", b"::1", b"192.0.2.2"]
         told = {b"DNSCACHEIP": server.ip.encode()}
         asking = Resolver(told, port=server.port, configuration=bytes(configuration), patience=PATIENT)
         assert asking.addresses(b"mail") == [b"192.0.2.5"]
@@ -107,6 +108,36 @@ def test_servers_and_domains_come_from_resolv_conf(folder: Path) -> None:
 
 def test_without_any_server_this_host_is_asked(folder: Path) -> None:
     assert Resolver({}, configuration=bytes(folder / "nothing")).servers() == [b"127.0.0.1"]
+
+
+@needs_ipv6
+@pytest.mark.parametrize("truncated", [False, True])
+@pytest.mark.parametrize("ip", ["::1", "0:0:0:0:0:0:0:1", "::1%lo", "::1%1"])
+def test_servers_may_have_ipv6_addresses(folder: Path, ip: str, truncated: bool) -> None:
+    configuration = folder / "resolv.conf"
+    configuration.write_text(f"nameserver {ip}\nnameserver fe80::7%eth9\n")
+    with nameserver(Zone(ZONE, truncated=truncated), ip="::1") as server:
+        asking = Resolver({}, port=server.port, configuration=bytes(configuration), patience=PATIENT)
+        assert asking.servers() == [ip.encode(), b"fe80::7%eth9"]
+        assert asking.exactly(b"mail.example") == [b"192.0.2.1"]
+        assert server.zone.by_tcp == truncated
+
+
+@needs_ipv6
+def test_a_server_on_an_interface_that_is_not_there_is_passed_over() -> None:
+    with nameserver(Zone(ZONE), ip="::1") as server:
+        told = {b"DNSCACHEIP": b"fe80::7%nonesuch,::1 192.0.2.7"}
+        asking = Resolver(told, port=server.port, patience=PATIENT)
+        assert asking.servers() == [b"fe80::7%nonesuch", b"::1", b"192.0.2.7"]
+        assert asking.exactly(b"mail.example") == [b"192.0.2.1"]
+
+
+@pytest.mark.parametrize("told", [":", "::1x", "1::2::3", "fe80:", "::\xff%eth0", "1.2.3.4:53"])
+def test_what_is_no_address_of_a_server_is_none(folder: Path, told: str) -> None:
+    configuration = folder / "resolv.conf"
+    configuration.write_text(f"nameserver {told}\n", encoding="latin-1")
+    asking = Resolver({b"DNSCACHEIP": told.encode("latin-1")}, configuration=bytes(configuration))
+    assert asking.servers() == [b"127.0.0.1"]
 
 
 def test_a_rewriting_file_goes_first(folder: Path) -> None:

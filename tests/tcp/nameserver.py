@@ -49,10 +49,11 @@ def loopback() -> str:
 
 
 @contextlib.contextmanager
-def nameserver(zone: Zone, port: int = 0) -> Iterator[Running]:
-    """Serve a zone by UDP and TCP on an address of its own. Port 53 is root's."""
-    ip = loopback()
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
+def nameserver(zone: Zone, port: int = 0, ip: str | None = None) -> Iterator[Running]:
+    """Serve a zone by UDP and TCP on an address of its own, or at this one. Port 53 is root's."""
+    ip = ip or loopback()
+    family = socket.AF_INET6 if ":" in ip else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as udp, socket.socket(family) as tcp:
         tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         tcp.bind((ip, port))
         port = tcp.getsockname()[1]
