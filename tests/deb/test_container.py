@@ -92,7 +92,8 @@ def test_the_root_file_system_is_not_written(machine: Machine) -> None:
 
 
 def test_mail_goes_in_and_out(machine: Machine) -> None:
-    machine.say(f"python3 -c {shlex.quote(SEND)}")
+    # A service is up before it listens.
+    until(lambda: machine.run(f"python3 -c {shlex.quote(SEND)}").code == 0, PATIENCE, "mail that is taken")
     until(
         lambda: b"Subject: contained" in machine.run("cat /srv/tree/mail/qmail/home/jiro/Maildir/new/*").out, PATIENCE
     )
