@@ -21,13 +21,18 @@ SECONDS = re.compile(rb"\d+(?= seconds)")
 
 
 def both_at_once(program: str, *arguments: str | Path, cwd: Path) -> Result:
-    """As `both`, for what counts seconds: ours are no fewer than theirs were before, and no more than theirs after."""
+    """As `both`, for what counts seconds: ours are no fewer than theirs were before, and no more than theirs after.
+
+    time(2), which they ask, may be a tick of the kernel behind the clock, and so a second behind ours.
+    """
     told = [run([each(program), *arguments], cwd=cwd) for each in (original, ours, original)]
     before, mine, after = (SECONDS.sub(b"N", each.out) for each in told)
     assert before == mine == after
     assert [(each.code, each.err) for each in told] == [(0, b"")] * 3
-    for counts in zip(*([int(number) for number in SECONDS.findall(each.out)] for each in told), strict=True):
-        assert list(counts) == sorted(counts)
+    for earliest, counted, latest in zip(
+        *([int(number) for number in SECONDS.findall(each.out)] for each in told), strict=True
+    ):
+        assert earliest <= counted <= latest + 1
     return told[1]
 
 
@@ -138,7 +143,7 @@ def test_the_programs_agree_about_a_service_of_the_originals(
 
 
 @pytest.mark.parametrize("supervisor", ["supervise", "runsv"])
-def test_ours_drives_a_service_of_the_originals(service: Path, processes: Processes, supervisor: str) -> None:
+def test_counteddrives_a_service_of_the_originals(service: Path, processes: Processes, supervisor: str) -> None:
     kept_up(service, processes, supervisor)
 
     def says(text: bytes) -> Callable[[], bool]:
