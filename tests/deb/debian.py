@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -239,5 +240,10 @@ class Machine(Commands):
     def end(self) -> None:
         """Pull the plug."""
         if self._process.poll() is None:
-            self._process.kill()
+            # By hand: who has changed its ids, as a container's PID 1 has, does not die with its parent; see prctl(2).
+            try:
+                os.kill(int(self._first()), signal.SIGKILL)
+            except (OSError, ValueError):
+                # It has none, not yet or not any more.
+                self._process.kill()
         self._process.wait(BOOTING)
