@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     Get: TypeAlias = Callable[[bytes], bytes | None]
     Key: TypeAlias = tuple[bytes, tuple[int, int] | None]
-    # What each of a dotted quad's numbers becomes.
+    # What each of a dotted quad's numbers becomes, and the key's kind.
     Part: TypeAlias = dict[bytes, bytes]
-    Cut: TypeAlias = tuple[Part, Part, Part, Part]
+    Cut: TypeAlias = tuple[Part, Part, Part, Part, tuple[int, int] | None]
 
 # The key that has the lengths of networks as its data: "4/10 4/25 6/32". No address of a rule can be it.
 NETWORKS = b":/"
@@ -181,14 +181,13 @@ def _whole_keys(text: bytes, count: int, beyond: set[tuple[int, int]]) -> list[b
         return None
     words = text.replace(b"/", b".").replace(b"\n", b".").split(b".")
     first, second, third, fourth, digits = (words[at::5] for at in range(5))
-    met = set(digits)
     try:
-        cuts = {each: _cut(each) for each in met}
+        cuts = {each: _cut(each) for each in set(digits)}
         quads = zip(first, second, third, fourth, map(cuts.__getitem__, digits), strict=True)
-        found = [one[a] + two[b] + three[c] + four[d] for a, b, c, d, (one, two, three, four) in quads]
+        found = [one[a] + two[b] + three[c] + four[d] for a, b, c, d, (one, two, three, four, _) in quads]
     except KeyError:
         return None
-    beyond.update([kind for each in met if (kind := _kind(each))])
+    beyond.update([kind for *_, kind in cuts.values() if kind is not None])
     return found
 
 
@@ -214,8 +213,8 @@ def _resolved(address: bytes) -> Key:
         # A whole dotted quad and a length: quicker than by numbers.
         ip, digits = address.split(b"/")
         first, second, third, fourth = ip.split(b".")
-        one, two, three, four = _cut(digits)
-        return one[first] + two[second] + three[third] + four[fourth], _kind(digits)
+        one, two, three, four, kind = _cut(digits)
+        return one[first] + two[second] + three[third] + four[fourth], kind
     except (KeyError, ValueError):
         pass
     found = networks.parse_network(address)
@@ -233,26 +232,21 @@ def _cut(digits: bytes) -> Cut:
         length = networks.LENGTHS[digits]
         if length > V4:
             raise KeyError(digits)
-        one, two, three, four = (_part(length, at) for at in range(4))
-        found = CUTS[digits] = one, two, three, four
+        kind = None if length == V4 or length in CLASSIC else (V4, length)
+        one, two, three, four = (_part(length, at, classic=kind is None) for at in range(4))
+        found = CUTS[digits] = one, two, three, four, kind
     return found
 
 
-def _part(length: int, at: int) -> Part:
+def _part(length: int, at: int, *, classic: bool) -> Part:
     """What each number at one of the four places becomes in the key of its network."""
     mask = 0xFF00 >> min(max(length - 8 * at, 0), 8) & 0xFF
-    if length == V4 or length in CLASSIC:
+    if classic:
         # A prefix ends with a dot, a whole address does not.
         end = b"" if at == 3 else b"."
         return {octet: octet + end if mask else b"" for octet in OCTETS}
     end = b"/%d" % length if at == 3 else b"."
     return {octet: b"%d%b" % (number & mask, end) for octet, number in OCTETS.items()}
-
-
-def _kind(digits: bytes) -> tuple[int, int] | None:
-    """The bits and the length of a network of IPv4, where it has a key of its own."""
-    length = networks.LENGTHS[digits]
-    return None if length == V4 or length in CLASSIC else (V4, length)
 
 
 def _networks(ip: bytes, there: Lengths) -> Iterator[bytes]:

@@ -144,12 +144,12 @@ class Entrance:
         for _ in range(BATCH):
             if not self._accepting:
                 return
-            if pool.busy and pool.all_busy():
+            if pool.all_busy():
                 if not self._overflow:
                     self._hold()
                     return
                 # Somebody is waiting, and not open here yet.
-                self._pool.grow(self._limit)
+                pool.grow(self._limit)
             self._overflow = False
             try:
                 descriptor, address = accept(listener)
@@ -165,7 +165,7 @@ class Entrance:
                 return
             try:
                 denied = known_denied is not None and known_denied(address[0], again=denied)
-                client = None if denied else connected(self._listener, self._family, descriptor)
+                client = None if denied else connected(listener, self._family, descriptor)
             except MemoryError as error:
                 os.close(descriptor)
                 self._cannot(error)

@@ -143,7 +143,7 @@ def test_the_programs_agree_about_a_service_of_the_originals(
 
 
 @pytest.mark.parametrize("supervisor", ["supervise", "runsv"])
-def test_counteddrives_a_service_of_the_originals(service: Path, processes: Processes, supervisor: str) -> None:
+def test_ours_drives_a_service_of_the_originals(service: Path, processes: Processes, supervisor: str) -> None:
     kept_up(service, processes, supervisor)
 
     def says(text: bytes) -> Callable[[], bool]:
